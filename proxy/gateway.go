@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
@@ -47,7 +48,7 @@ type Config struct {
 	LoginParams []string
 
 	Sessions *session.Manager // required
-	Provider Provider         // required
+	Provider *oidc.Client     // required
 
 	// AbsoluteTimeout is the Max-Age of a persistent ticket cookie.
 	AbsoluteTimeout time.Duration
