@@ -2,7 +2,11 @@ package session
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -26,8 +30,8 @@ type Config struct {
 	// KeepTokens leaves the refresh token of an ended session alive at the provider.
 	KeepTokens bool
 
-	// SoleOwner says that no other process uses the Store: a lease that another
-	// process left behind is void at once.
+	// SoleOwner says that no other process uses the Store: a lease that another process
+	// left behind is void at once.
 	SoleOwner bool
 
 	// CacheSize bounds the sessions that are kept decoded in memory; zero means 100,000.
@@ -46,9 +50,9 @@ type Event struct {
 	ID      ID
 	Subject string
 	Reason  Reason        // of an end
-	Outcome string        // of a refresh: "ok" or a Class
+	Outcome string        // of a refresh or a revocation: "ok" or what went wrong
 	Took    time.Duration // of a refresh
-	Err     error
+	Err     error         // of a refresh or a revocation; holds no token
 }
 
 // EventKind says what happened.
@@ -63,18 +67,75 @@ const (
 )
 
 // Manager keeps sessions. It is safe for concurrent use.
-type Manager struct{ cfg Config }
+type Manager struct {
+	cfg      Config
+	log      *slog.Logger
+	holder   string // names this process in a lease
+	tickets  *tickets
+	cache    *cache
+	activity activity
+	outbox   outbox
+	flights  flights
+}
 
 // New returns a Manager. Run must be running for activity and revocations to be written.
-func New(cfg Config) (*Manager, error) { return &Manager{cfg: cfg}, nil }
+func New(cfg Config) (*Manager, error) {
+	if cfg.Store == nil || cfg.Keys == nil || cfg.Refresher == nil {
+		return nil, errors.New("session: Config needs a Store, Keys and a Refresher")
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		zero  time.Duration
+	}{
+		{&cfg.IdleTimeout, 8 * time.Hour},
+		{&cfg.AbsoluteTimeout, 168 * time.Hour},
+		{&cfg.BeforeExpiry, time.Minute},
+		{&cfg.Wait, 15 * time.Second},
+		{&cfg.Exchange, 10 * time.Second},
+	} {
+		if *d.value == 0 {
+			*d.value = d.zero
+		}
+	}
+	if cfg.CacheSize == 0 {
+		cfg.CacheSize = 100_000
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	m := &Manager{cfg: cfg, log: cfg.Log, holder: rand.Text()}
+	var err error
+	if m.tickets, err = newTickets(cfg.Keys, cfg.AbsoluteTimeout+tombstoneFor); err != nil {
+		return nil, err
+	}
+	if m.cache, err = newCache(cfg.CacheSize); err != nil {
+		return nil, err
+	}
+	m.activity.every = min(cfg.IdleTimeout/20, time.Minute)
+	m.outbox.init()
+	m.flights.init()
+	return m, nil
+}
+
+// Keys returns the keyring.
+func (m *Manager) Keys() *Keyring { return m.cfg.Keys }
 
 // Run writes activity in batches, ends sessions whose limit has come and revokes what
-// ended, until ctx ends. Then it writes the rest and returns.
-func (m *Manager) Run(ctx context.Context) error { panic("stub") }
+// ended, until ctx ends. Then it writes what activity is left and returns nil.
+func (m *Manager) Run(ctx context.Context) error {
+	var loops sync.WaitGroup
+	loops.Go(func() { m.runActivity(ctx) })
+	loops.Go(func() { m.runDue(ctx) })
+	loops.Wait()
+	return nil
+}
 
-// Close waits for flights until ctx ends. Call it after the last request has been served
-// and before the store is closed.
-func (m *Manager) Close(ctx context.Context) error { panic("stub") }
+// Close lets no new flight start and waits for those under way, until ctx ends. Call it
+// after the last request has been served and before the store is closed.
+func (m *Manager) Close(ctx context.Context) error { return m.flights.close(ctx) }
 
 // Start describes a login that succeeded.
 type Start struct {
@@ -87,67 +148,181 @@ type Start struct {
 }
 
 // Begin stores a new session and returns it with its ticket, the cookie value. The ticket
-// never changes.
-func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, error) { panic("stub") }
+// never changes. The error is a *StoreError.
+func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, error) {
+	now := m.now()
+	st := &State{
+		Grant: start.Grant, Device: start.Device, Proof: rand.Text(),
+		Created: now, Seen: now, Deadline: now.Add(m.cfg.AbsoluteTimeout),
+	}
+	old, err := m.replaced(ctx, start.Replaces)
+	if err != nil {
+		return nil, "", err
+	}
+	if old != nil && continues(&start.Grant, old.State(), now) {
+		st.Created, st.Deadline = old.State().Created, old.State().Deadline
+	}
+	st.Grant.Access = make(map[Target]AccessToken, len(start.Grant.Access))
+	for target, t := range start.Grant.Access {
+		st.Grant.Access[target] = t.plausible(st.Deadline)
+	}
+	ticket, id, err := m.tickets.issue()
+	if err != nil {
+		return nil, "", err
+	}
+	r, err := st.record(m.cfg.Keys, id, m.cfg.IdleTimeout)
+	if err != nil {
+		return nil, "", &StoreError{err}
+	}
+	if err := m.cfg.Store.Create(ctx, r); err != nil {
+		return nil, "", &StoreError{err}
+	}
+	st.version = 1
+	s := m.adopt(id, st)
+	m.observe(Event{Kind: Began, ID: id, Subject: st.Grant.Subject})
+	if old != nil {
+		// The new session stands; if the old one cannot be ended now, its limits end it.
+		if err := old.End(ctx, Replaced); err != nil {
+			m.log.WarnContext(ctx, "the browser's old session could not be ended", "session", old.id.String(), "err", err)
+		}
+	}
+	return s, ticket, nil
+}
 
-// Open returns the session that a ticket names. Memory answers first. The errors are
+// replaced returns the live session with this id, or nil.
+func (m *Manager) replaced(ctx context.Context, id ID) (*Session, error) {
+	if id.IsZero() {
+		return nil, nil
+	}
+	s, err := m.Get(ctx, id)
+	if errors.Is(err, ErrNoSession) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// continues reports whether a login with grant g goes on with the session st.
+func continues(g *Grant, st *State, now time.Time) bool {
+	return st.Ended == "" && now.Before(st.Deadline) &&
+		st.Grant.Issuer == g.Issuer && st.Grant.Subject == g.Subject
+}
+
+// Open returns the live session that a ticket names. Memory answers first. The errors are
 // ErrNoSession, *EndedError and *StoreError.
-func (m *Manager) Open(ctx context.Context, ticket string) (*Session, error) { panic("stub") }
+func (m *Manager) Open(ctx context.Context, ticket string) (*Session, error) {
+	id, ok := m.cache.tickets.GetIfPresent(ticket)
+	if !ok {
+		var err error
+		if id, err = m.tickets.open(ticket); err != nil {
+			return nil, err
+		}
+	}
+	s, err := m.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		m.cache.tickets.Set(ticket, id)
+	}
+	if err := s.alive(ctx, m.now()); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
 
 // Get returns the session with this id, also one that has ended: State().Ended says so.
 // The errors are ErrNoSession and *StoreError.
-func (m *Manager) Get(ctx context.Context, id ID) (*Session, error) { panic("stub") }
+func (m *Manager) Get(ctx context.Context, id ID) (*Session, error) {
+	if s := m.cache.get(id); s != nil {
+		return s, nil
+	}
+	st, err := m.read(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return m.adopt(id, st), nil
+}
+
+// OfSubject returns the live sessions of an issuer's subject, in no order. The error is a
+// *StoreError.
+func (m *Manager) OfSubject(ctx context.Context, issuer, subject string) ([]*Session, error) {
+	var found []*Session
+	for _, key := range m.cfg.Keys.keys {
+		records, err := m.cfg.Store.Find(ctx, subjectKey(key.index, issuer, subject))
+		if err != nil {
+			return nil, &StoreError{err}
+		}
+		for _, r := range records {
+			st, err := readState(m.cfg.Keys, r)
+			if err != nil {
+				return nil, &StoreError{err}
+			}
+			if s := m.adopt(r.ID, st); s.State().Ended == "" {
+				found = append(found, s)
+			}
+		}
+	}
+	return found, nil
+}
 
 // Once marks value as used, durably, for ttl. The second call with the same purpose and
 // value fails with ErrUsed; a store that is away gives a *StoreError.
 func (m *Manager) Once(ctx context.Context, purpose, value string, ttl time.Duration) error {
-	panic("stub")
+	ids := make([]ID, len(m.cfg.Keys.keys))
+	for i, key := range m.cfg.Keys.keys {
+		ids[i] = ID(hash(key.id, "once", purpose, value))
+	}
+	for _, id := range ids[1:] { // marked before the newest key came
+		_, err := m.cfg.Store.Load(ctx, id)
+		if err == nil {
+			return ErrUsed
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return &StoreError{err}
+		}
+	}
+	err := m.cfg.Store.Create(ctx, Record{ID: ids[0], Expires: m.now().Add(ttl)})
+	switch {
+	case errors.Is(err, ErrExists):
+		return ErrUsed
+	case err != nil:
+		return &StoreError{err}
+	}
+	return nil
 }
 
-// Keys returns the keyring.
-func (m *Manager) Keys() *Keyring { return m.cfg.Keys }
+// read loads and opens a record. The error is ErrNoSession or a *StoreError.
+func (m *Manager) read(ctx context.Context, id ID) (*State, error) {
+	r, err := m.cfg.Store.Load(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil, ErrNoSession
+	}
+	if err != nil {
+		return nil, &StoreError{err}
+	}
+	st, err := readState(m.cfg.Keys, r)
+	if err != nil {
+		// Nobody is logged out because a key is missing.
+		m.log.ErrorContext(ctx, "a session record cannot be opened: was a key removed from session.keys?", "session", id.String(), "err", err)
+		return nil, &StoreError{fmt.Errorf("record %s: %w", id, err)}
+	}
+	return st, nil
+}
 
-// Token returns an access token for t. A token that holds is returned at once; when it
-// is due, a flight is started beside. Only without a token that holds does the caller wait,
-// until ctx ends or Config.Wait is over. The errors are *EndedError, *RefreshError and
-// *StoreError.
-func (s *Session) Token(ctx context.Context, t Target) (AccessToken, error) { panic("stub") }
+// adopt returns the handle for a state.
+func (m *Manager) adopt(id ID, st *State) *Session {
+	return m.cache.adopt(&Session{m: m, id: id, done: make(chan struct{})}, st)
+}
 
-// Refresh refreshes now, whatever the token's age: new roles, new claims. It is limited to
-// one in five seconds; beyond that it fails with a *ThrottledError.
-func (s *Session) Refresh(ctx context.Context) error { panic("stub") }
+func (m *Manager) observe(e Event) {
+	if m.cfg.Observe != nil {
+		m.cfg.Observe(e)
+	}
+}
 
-// Touch notes activity, in memory; Run writes it.
-func (s *Session) Touch() { panic("stub") }
-
-// Limits returns what is left at this moment: until the idle limit, and until the end of
-// the session whatever happens. Neither is negative.
-func (s *Session) Limits() (idle, absolute time.Duration) { panic("stub") }
-
-// End ends the session: its record becomes a tombstone, and its refresh token is revoked
-// in the background, also over a restart. Ending an ended session is no error. A refresh
-// that is under way does not delay it.
-func (s *Session) End(ctx context.Context, why Reason) error { panic("stub") }
-
-// Done is closed when the session has ended, for streams.
-func (s *Session) Done() <-chan struct{} { panic("stub") }
-
-// Keyring holds the gateway's keys, newest first: the first seals, all open.
-type Keyring struct{}
-
-// NewKeyring makes a keyring of keys of 32 bytes each, newest first.
-func NewKeyring(keys ...[]byte) (*Keyring, error) { panic("stub") }
-
-// Box seals small values for cookies and URLs; what is sealed for one name opens under no
-// other.
-type Box struct{}
-
-// Box returns a box for values that live for ttl at most.
-func (k *Keyring) Box(purpose string, ttl time.Duration) *Box { panic("stub") }
-
-// Seal encrypts and authenticates data; the result is made of URL-safe characters.
-func (b *Box) Seal(name string, data []byte) (string, error) { panic("stub") }
-
-// Open is the reverse of Seal, under any key of the ring. It fails for anything that was
-// not sealed for this purpose and name, or is older than the box's ttl.
-func (b *Box) Open(name, value string) ([]byte, error) { panic("stub") }
+// now is the wall clock alone: ends are shared with other processes, and a machine that
+// sleeps stops its monotonic clock.
+func (m *Manager) now() time.Time { return m.cfg.Now().Round(0) }

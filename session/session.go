@@ -1,73 +1,30 @@
 package session
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Device is what is kept of the browser that a session lives in. Never a token.
-type Device struct {
-	Browser string // family: "Firefox", "Chrome"
-	System  string // family: "Windows", "Android"
-	Address string // prefix of the client's address
-}
-
-// State is one version of a session, as it stands in the store. It is never changed:
-// a write makes a new one.
-type State struct {
-	Grant  Grant
-	Device Device
-
-	// Proof is the session's own secret value for a logout by navigation. It is not
-	// the provider's sid.
-	Proof string
-
-	Created  time.Time // when this session, or the one that it continues, began
-	Seen     time.Time // last activity that was written down
-	Deadline time.Time // absolute limit; nothing moves it
-
-	// Attempt is the lease and the write-ahead note: who presents the refresh token,
-	// since when. Nil while nobody does.
-	Attempt *Attempt
-
-	// Lost says that a refresh token was presented and the answer never came.
-	Lost bool
-
-	// NotBefore is when the refresh token may be presented again after a failure.
-	NotBefore time.Time
-	Failures  int
-
-	// Ended is why the session is over; empty while it lives.
-	Ended Reason
-	// EndedAt is when it ended.
-	EndedAt time.Time
-	// Revoke holds refresh tokens that still have to be revoked, after the end.
-	Revoke          []Revocation
-	RevokeTries     int
-	RevokeNotBefore time.Time
-
-	version uint64
-}
-
-// Attempt is a presentation of the refresh token that is under way.
-type Attempt struct {
-	Holder string    // the process that presents
-	Began  time.Time // when
-	Until  time.Time // when another process may take over
-}
-
-// Session is a live session: a handle that follows its newest State. It is safe for
-// concurrent use and may be kept for as long as a stream is open.
+// Session is a handle that follows a session's newest State. There is one for each
+// session in a process, for as long as anybody holds it. It is safe for concurrent use.
 type Session struct {
 	m     *Manager
 	id    ID
 	state atomic.Pointer[State]
-	seen  atomic.Int64 // unix nanoseconds of the last activity, written or not
-	dirty atomic.Bool  // in the manager's list of activity to be written
+	done  chan struct{} // closed by publish when the session has ended
 
-	mu     sync.Mutex
-	flight *flight // guarded by mu
+	seen  atomic.Int64 // unix nanoseconds of the last activity, written down or not
+	noted atomic.Bool  // stands in the manager's list of activity to be written
+
+	write sync.Mutex // held while a new State is made and stored
+
+	mu      sync.Mutex
+	flight  *flight             // guarded by mu: the refresh under way, nil if none
+	forced  time.Time           // guarded by mu: when Refresh was last let through
+	blocked map[Target]*blocked // guarded by mu: targets that the provider will not serve
 }
 
 // ID returns the name of the session's record.
@@ -76,4 +33,179 @@ func (s *Session) ID() ID { return s.id }
 // State returns the newest state that this process knows. Read only.
 func (s *Session) State() *State { return s.state.Load() }
 
-type flight struct{}
+// Done is closed when the session has ended, for streams.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Seen returns the time of the last activity, written down or not.
+func (s *Session) Seen() time.Time { return time.Unix(0, s.seen.Load()) }
+
+// Touch notes activity, in memory; Manager.Run writes it.
+func (s *Session) Touch() {
+	now := s.m.now()
+	s.seen.Store(now.UnixNano())
+	if now.Sub(s.state.Load().Seen) >= s.m.activity.every && s.noted.CompareAndSwap(false, true) {
+		s.m.activity.add(s)
+	}
+}
+
+// Limits returns what is left at this moment: until the session ends if nobody uses it,
+// and until it ends whatever happens. Neither is negative.
+func (s *Session) Limits() (idle, absolute time.Duration) {
+	now, st := s.m.now(), s.state.Load()
+	if st.Ended != "" {
+		return 0, 0
+	}
+	idle = st.idleAt(s.Seen(), s.m.cfg.IdleTimeout).Sub(now)
+	return max(idle, 0), max(st.Deadline.Sub(now), 0)
+}
+
+// alive is nil while the session lives at now; it ends one whose limit has come.
+func (s *Session) alive(ctx context.Context, now time.Time) error {
+	st := s.state.Load()
+	if st.Ended != "" {
+		return s.ended(now, st)
+	}
+	why := st.limit(now, s.Seen(), s.m.cfg.IdleTimeout)
+	if why == "" {
+		return nil
+	}
+	if err := s.End(ctx, why); err != nil {
+		return err
+	}
+	return s.ended(now, s.state.Load())
+}
+
+// ended is the answer to whoever asks for a session that is over.
+func (s *Session) ended(now time.Time, st *State) error {
+	if now.After(st.EndedAt.Add(tombstoneFor)) {
+		return ErrNoSession
+	}
+	return &EndedError{st.Ended}
+}
+
+// End ends the session: its record becomes a tombstone, and its refresh token is revoked
+// in the background, also over a restart. Ending an ended session is no error. A refresh
+// that is under way does not delay it; what it brings home is revoked too.
+func (s *Session) End(ctx context.Context, why Reason) error {
+	// A refused token is dead; asking the provider to kill it helps nobody.
+	revoke := !s.m.cfg.KeepTokens && why != TokenRefused
+	st, err := s.change(ctx, func(st *State) error {
+		if st.Ended != "" {
+			return errUnchanged
+		}
+		st.end(s.m.now(), why, revoke)
+		return nil
+	})
+	switch {
+	case errors.Is(err, errUnchanged):
+		return nil
+	case err != nil:
+		return err
+	}
+	s.m.observe(Event{Kind: Ended, ID: s.id, Subject: st.Grant.Subject, Reason: why})
+	s.m.outbox.wake()
+	return nil
+}
+
+// Expire makes the session's access tokens run out now, as if their time had come.
+func (s *Session) Expire(ctx context.Context) error {
+	_, err := s.change(ctx, func(st *State) error {
+		if st.Ended != "" {
+			return errUnchanged
+		}
+		now, access := s.m.now(), make(map[Target]AccessToken, len(st.Grant.Access))
+		for target, t := range st.Grant.Access {
+			t.Expiry = now
+			access[target] = t
+		}
+		st.Grant.Access = access
+		return nil
+	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	return err
+}
+
+// errUnchanged is what the function given to change returns when there is nothing to write.
+var errUnchanged = errors.New("session: unchanged")
+
+// change is the one way to write a session. It gives make a copy of the newest state and
+// stores what make leaves, if nobody was quicker; else it reads again and asks again. So
+// make may run several times, and must decide anew each time: above all, whether the
+// session has ended meanwhile. Its error is returned as it is, with the state that it saw.
+// Any other error is a *StoreError.
+func (s *Session) change(ctx context.Context, make func(*State) error) (*State, error) {
+	s.write.Lock()
+	defer s.write.Unlock()
+	for {
+		next := *s.state.Load()
+		if err := make(&next); err != nil {
+			return &next, err
+		}
+		r, err := next.record(s.m.cfg.Keys, s.id, s.m.cfg.IdleTimeout)
+		if err != nil {
+			return nil, &StoreError{err}
+		}
+		err = s.m.cfg.Store.Replace(ctx, r)
+		switch {
+		case err == nil:
+			next.version++
+			s.publish(&next)
+			return &next, nil
+		case errors.Is(err, ErrConflict):
+			if err := s.reload(ctx); err != nil {
+				return nil, err
+			}
+		case errors.Is(err, ErrNotFound):
+			return nil, s.vanished()
+		default:
+			return nil, &StoreError{err}
+		}
+	}
+}
+
+// reload reads the record again. The error is ErrNoSession or a *StoreError.
+func (s *Session) reload(ctx context.Context) error {
+	st, err := s.m.read(ctx, s.id)
+	if errors.Is(err, ErrNoSession) {
+		return s.vanished()
+	}
+	if err != nil {
+		return err
+	}
+	s.publish(st)
+	return nil
+}
+
+// vanished deals with a record that is gone from the store: the session is over, and what
+// memory held of it with it.
+func (s *Session) vanished() error {
+	if st := *s.state.Load(); st.Ended == "" {
+		st.end(s.m.now().Add(-2*tombstoneFor), AbsoluteLimit, false)
+		st.version++
+		s.publish(&st)
+	}
+	s.m.cache.drop(s.id)
+	return ErrNoSession
+}
+
+// publish makes st the newest state, unless a newer one is there.
+func (s *Session) publish(st *State) {
+	for {
+		old := s.state.Load()
+		if old != nil && old.version >= st.version {
+			return
+		}
+		if !s.state.CompareAndSwap(old, st) {
+			continue
+		}
+		if st.Ended != "" && (old == nil || old.Ended == "") {
+			close(s.done)
+		}
+		if n := st.Seen.UnixNano(); n > s.seen.Load() {
+			s.seen.Store(n)
+		}
+		return
+	}
+}

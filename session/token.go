@@ -73,3 +73,18 @@ func (t AccessToken) Due(now time.Time, early time.Duration) bool {
 	}
 	return !now.Before(t.Expiry.Add(-min(early, t.Expiry.Sub(t.Issued)/5)))
 }
+
+// plausible corrects what a provider says of a token's lifetime. An end that is not in the
+// future (its clock is wrong) leaves a dozen seconds, so that whoever waited can use the
+// token and no loop begins; an end beyond the session's is the session's.
+func (t AccessToken) plausible(deadline time.Time) AccessToken {
+	t.Issued, t.Expiry = t.Issued.Round(0), t.Expiry.Round(0) // wall clock
+	switch {
+	case t.Expiry.IsZero():
+	case !t.Expiry.After(t.Issued):
+		t.Expiry = t.Issued.Add(13 * time.Second)
+	case t.Expiry.After(deadline):
+		t.Expiry = deadline
+	}
+	return t
+}

@@ -1,0 +1,211 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// outbox is the worker's side of what State.Outbox holds. What has to be revoked lies in
+// the session's own record, written by the same compare-and-swap that ended it: there is
+// no moment in which a session is over and its refresh token forgotten.
+type outbox struct {
+	bell  chan struct{} // rung when there may be work
+	slots chan struct{} // one for each revocation that may be under way
+	tries sync.WaitGroup
+}
+
+func (o *outbox) init() {
+	o.bell, o.slots = make(chan struct{}, 1), make(chan struct{}, 8)
+}
+
+// wake asks for a look at what is due.
+func (o *outbox) wake() {
+	select {
+	case o.bell <- struct{}{}:
+	default: // it rings already
+	}
+}
+
+// runDue looks every second, and when it is woken, for records that want something: a
+// limit has come, a revocation is to be tried, a tombstone may forget the ID token.
+func (m *Manager) runDue(ctx context.Context) {
+	defer m.outbox.tries.Wait()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-m.outbox.bell:
+		case <-ctx.Done():
+			return
+		}
+		m.lookAtDue(ctx)
+	}
+}
+
+// lookAtDue takes one batch.
+func (m *Manager) lookAtDue(ctx context.Context) {
+	const batch = 256
+	records, err := m.cfg.Store.Due(ctx, m.now(), batch)
+	if err != nil {
+		if ctx.Err() == nil {
+			m.log.WarnContext(ctx, "the store could not say what is due", "err", err)
+		}
+		return
+	}
+	var list []*Session
+	for _, r := range records {
+		st, err := readState(m.cfg.Keys, r)
+		if err != nil {
+			m.postpone(ctx, r, err)
+			continue
+		}
+		list = append(list, m.adopt(r.ID, st))
+	}
+	var done atomic.Int64
+	m.sideBySide(list, func(s *Session) {
+		if m.attend(ctx, s) {
+			done.Add(1)
+		}
+	})
+	if done.Load() == batch {
+		m.outbox.wake() // there may be more
+	}
+}
+
+// postpone takes a record that cannot be opened out of the way of the others, for an hour.
+func (m *Manager) postpone(ctx context.Context, r Record, why error) {
+	m.log.ErrorContext(ctx, "a session record cannot be opened: was a key removed from session.keys?", "session", r.ID.String(), "err", why)
+	r.Due = m.now().Add(time.Hour)
+	err := m.cfg.Store.Replace(ctx, r)
+	if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+		m.log.WarnContext(ctx, "a session record could not be postponed", "session", r.ID.String(), "err", err)
+	}
+}
+
+// attend does what is due at a session, and reports whether that got it out of the way.
+func (m *Manager) attend(ctx context.Context, s *Session) bool {
+	var err error
+	switch st := s.State(); {
+	case st.Ended == "":
+		err = m.attendLimit(ctx, s)
+	case st.Outbox != nil && !m.now().Before(st.Outbox.NotBefore):
+		err = m.attendOutbox(ctx, s)
+	default:
+		err = m.dropHint(ctx, s)
+	}
+	if err != nil && !errors.Is(err, errUnchanged) && !errors.Is(err, ErrNoSession) && ctx.Err() == nil {
+		m.log.WarnContext(ctx, "what is due at a session could not be done", "session", s.id.String(), "err", err)
+	}
+	return err == nil
+}
+
+// attendLimit ends a session whose limit has come, or writes down that it has not.
+func (m *Manager) attendLimit(ctx context.Context, s *Session) error {
+	var ended *EndedError
+	err := s.alive(ctx, m.now())
+	if errors.As(err, &ended) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = s.change(ctx, func(st *State) error {
+		if st.Ended != "" || !s.Seen().After(st.Seen) {
+			return errUnchanged
+		}
+		st.Seen = s.Seen()
+		return nil
+	})
+	return err
+}
+
+// dropHint makes a tombstone forget the ID token.
+func (m *Manager) dropHint(ctx context.Context, s *Session) error {
+	_, err := s.change(ctx, func(st *State) error {
+		if st.Grant.IDToken == "" || m.now().Before(st.EndedAt.Add(hintFor)) {
+			return errUnchanged
+		}
+		st.Grant.IDToken = ""
+		return nil
+	})
+	return err
+}
+
+// attendOutbox claims a session's revocations, so that no other replica tries them too,
+// and tries them on a goroutine of their own: a provider that hangs holds up nobody.
+func (m *Manager) attendOutbox(ctx context.Context, s *Session) error {
+	select {
+	case m.outbox.slots <- struct{}{}:
+	default:
+		return errUnchanged // all are busy: the record stays due
+	}
+	st, err := s.change(ctx, func(st *State) error {
+		if st.Outbox == nil || m.now().Before(st.Outbox.NotBefore) {
+			return errUnchanged
+		}
+		claimed := *st.Outbox
+		claimed.Tries++
+		claimed.NotBefore = m.now().Add(m.cfg.Exchange + time.Second)
+		st.Outbox = &claimed
+		return nil
+	})
+	if err != nil {
+		<-m.outbox.slots
+		return err
+	}
+	m.outbox.tries.Go(func() {
+		defer func() { <-m.outbox.slots }()
+		m.revoke(ctx, s, st.Outbox.Revoke)
+	})
+	return nil
+}
+
+// retryRevocation is how long to wait after a failed try: from a second, doubling to 16.
+func retryRevocation(tries int) time.Duration {
+	d := time.Second << min(tries-1, 4)
+	return d/2 + rand.N(d/2)
+}
+
+// revoke tries each token once and takes those that are dead out of the outbox; the rest
+// waits a while.
+func (m *Manager) revoke(ctx context.Context, s *Session, tokens []Revocation) {
+	dead := make(map[Token]bool)
+	for _, r := range tokens {
+		call, cancel := context.WithTimeout(ctx, m.cfg.Exchange)
+		err := m.cfg.Refresher.Revoke(call, r)
+		cancel()
+		e := Event{Kind: Revoked, ID: s.id, Subject: s.State().Grant.Subject, Outcome: "ok", Err: err}
+		if err != nil {
+			e.Outcome = "failed"
+			m.log.WarnContext(ctx, "a refresh token could not be revoked; it will be tried again", "session", s.id.String(), "err", err)
+		} else {
+			dead[r.Token] = true
+		}
+		m.observe(e)
+	}
+	_, err := s.change(context.WithoutCancel(ctx), func(st *State) error {
+		if st.Outbox == nil {
+			return errUnchanged
+		}
+		rest := *st.Outbox
+		rest.Revoke, rest.NotBefore = nil, m.now().Add(retryRevocation(rest.Tries))
+		for _, r := range st.Outbox.Revoke {
+			if !dead[r.Token] {
+				rest.Revoke = append(rest.Revoke, r)
+			}
+		}
+		st.Outbox = &rest
+		if len(rest.Revoke) == 0 {
+			st.Outbox = nil
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errUnchanged) && !errors.Is(err, ErrNoSession) {
+		m.log.WarnContext(ctx, "a revocation could not be noted; it will be done once more", "session", s.id.String(), "err", err)
+	}
+}

@@ -1,0 +1,186 @@
+package session
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Device is what is kept of the browser that a session lives in. Never a token.
+type Device struct {
+	Browser string `json:"browser,omitempty"` // family: "Firefox", "Chrome"
+	System  string `json:"system,omitempty"`  // family: "Windows", "Android"
+	Address string `json:"address,omitempty"` // prefix of the client's address
+}
+
+// State is one version of a session, as it stands in the store. It is never changed: a
+// write makes a new one.
+type State struct {
+	Grant  Grant
+	Device Device
+
+	// Proof is the session's own value for a logout by navigation. It is not the
+	// provider's sid, and no ticket.
+	Proof string
+
+	Created  time.Time // when this session, or the one that it continues, began
+	Seen     time.Time // last activity that was written down
+	Deadline time.Time // absolute limit; nothing moves it
+
+	// Attempt is the lease and the write-ahead note: who presents the refresh token
+	// since when. Nil while nobody does.
+	Attempt *Attempt
+
+	// Trouble is why the last refresh failed; nil after a good one.
+	Trouble *Trouble
+
+	// Ended is why the session is over, and EndedAt when that was; empty while it lives.
+	Ended   Reason
+	EndedAt time.Time
+
+	// Outbox holds what still has to be revoked after the end; nil when that is done.
+	Outbox *Outbox
+
+	version uint64 // of the record that this was read from or written as
+}
+
+// Attempt is a presentation of the refresh token that is under way, or was when its
+// process died.
+type Attempt struct {
+	Holder string    `json:"holder"` // the process that presents
+	Began  time.Time `json:"began"`
+	Until  time.Time `json:"until"` // when another process may take over
+}
+
+// Outbox is what has to be revoked after the end of a session.
+type Outbox struct {
+	Revoke    []Revocation
+	Tries     int
+	NotBefore time.Time
+}
+
+// Times of a tombstone.
+const (
+	tombstoneFor = 24 * time.Hour      // so long does a browser hear that its session has ended
+	hintFor      = 5 * time.Minute     // so long is the ID token kept for the logout at the provider
+	revokeFor    = 30 * 24 * time.Hour // so long is a revocation tried
+)
+
+// idleAt is when the session ends if its last activity was at seen.
+func (st *State) idleAt(seen time.Time, idle time.Duration) time.Time {
+	if at := seen.Add(idle); at.Before(st.Deadline) {
+		return at
+	}
+	return st.Deadline
+}
+
+// limit returns which limit has been reached at now, if any.
+func (st *State) limit(now, seen time.Time, idle time.Duration) Reason {
+	switch {
+	case !now.Before(st.Deadline):
+		return AbsoluteLimit
+	case !now.Before(seen.Add(idle)):
+		return IdleLimit
+	}
+	return ""
+}
+
+// end turns the state into a tombstone. The refresh token moves into the outbox if
+// revoke says so; the ID token stays for the hint, for minutes; all else is forgotten.
+func (st *State) end(now time.Time, why Reason, revoke bool) {
+	g := st.Grant
+	st.Ended, st.EndedAt = why, now
+	st.Attempt, st.Trouble = nil, nil
+	st.Grant = Grant{Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession, IDToken: g.IDToken, Generation: g.Generation}
+	if revoke && g.RefreshToken != "" {
+		st.outbox(now, g.RefreshToken)
+	}
+}
+
+// outbox adds a refresh token to what has to be revoked.
+func (st *State) outbox(now time.Time, t Token) {
+	out := &Outbox{NotBefore: now}
+	if st.Outbox != nil {
+		out.Revoke = append(out.Revoke, st.Outbox.Revoke...)
+	}
+	out.Revoke = append(out.Revoke, Revocation{Issuer: st.Grant.Issuer, ClientID: st.Grant.ClientID, Token: t})
+	st.Outbox = out
+}
+
+// due is when the manager has to look at the record again.
+func (st *State) due(idle time.Duration) time.Time {
+	if st.Ended == "" {
+		return st.idleAt(st.Seen, idle)
+	}
+	var at time.Time
+	if st.Grant.IDToken != "" {
+		at = st.EndedAt.Add(hintFor)
+	}
+	if st.Outbox != nil && (at.IsZero() || st.Outbox.NotBefore.Before(at)) {
+		at = st.Outbox.NotBefore
+	}
+	return at
+}
+
+// expires is when the store may forget the record. A live session is kept beyond its
+// limits, since somebody still has to end it and to revoke its refresh token.
+func (st *State) expires() time.Time {
+	switch {
+	case st.Ended == "":
+		return st.Deadline.Add(tombstoneFor)
+	case st.Outbox != nil:
+		return st.EndedAt.Add(revokeFor)
+	}
+	return st.EndedAt.Add(tombstoneFor)
+}
+
+// record seals the state for the store. Version is the one that it replaces.
+func (st *State) record(ring *Keyring, id ID, idle time.Duration) (Record, error) {
+	plain, err := json.Marshal(st.wire())
+	if err != nil {
+		return Record{}, fmt.Errorf("session: encoding a record: %w", err)
+	}
+	sealed, err := ring.seal(id, plain)
+	if err != nil {
+		return Record{}, err
+	}
+	r := Record{ID: id, Version: st.version, Data: sealed, Due: st.due(idle), Expires: st.expires()}
+	if st.Ended == "" {
+		r.Index = st.Grant.index(ring.keys[0].index)
+	}
+	return r, nil
+}
+
+// readState opens a record.
+func readState(ring *Keyring, r Record) (*State, error) {
+	plain, err := ring.open(r.ID, r.Data)
+	if err != nil {
+		return nil, err
+	}
+	var w wireState
+	dec := json.NewDecoder(bytes.NewReader(plain))
+	dec.UseNumber()
+	if err := dec.Decode(&w); err != nil {
+		return nil, fmt.Errorf("session: decoding a record: %w", err)
+	}
+	if w.Format > wireFormat {
+		return nil, fmt.Errorf("session: record of version %d, this gateway reads up to %d", w.Format, wireFormat)
+	}
+	st := w.state()
+	st.version = r.Version
+	return st, nil
+}
+
+// index lists the keyed hashes under which a grant's session is found.
+func (g *Grant) index(secret []byte) []Key {
+	keys := []Key{subjectKey(secret, g.Issuer, g.Subject)}
+	if g.ProviderSession != "" {
+		keys = append(keys, Key(hash(secret, "sid", g.Issuer, g.ProviderSession)))
+	}
+	return keys
+}
+
+func subjectKey(secret []byte, issuer, subject string) Key {
+	return Key(hash(secret, "sub", issuer, subject))
+}

@@ -1,0 +1,111 @@
+package session
+
+import "time"
+
+// wireFormat is the newest format of a record's plain text that this version reads and
+// writes. Fields are only ever added; a reader ignores what it does not know.
+const wireFormat = 1
+
+// wireState is State as it is encoded. Here, and only here, tokens are plain strings:
+// what is made of it is sealed at once.
+type wireState struct {
+	Format   int         `json:"v"`
+	Grant    wireGrant   `json:"grant"`
+	Device   Device      `json:"device,omitzero"`
+	Proof    string      `json:"proof,omitempty"`
+	Created  time.Time   `json:"created"`
+	Seen     time.Time   `json:"seen"`
+	Deadline time.Time   `json:"deadline"`
+	Attempt  *Attempt    `json:"attempt,omitempty"`
+	Trouble  *Trouble    `json:"trouble,omitempty"`
+	Ended    Reason      `json:"ended,omitempty"`
+	EndedAt  time.Time   `json:"ended_at,omitzero"`
+	Outbox   *wireOutbox `json:"outbox,omitempty"`
+}
+
+type wireGrant struct {
+	Issuer          string         `json:"iss"`
+	ClientID        string         `json:"client"`
+	Subject         string         `json:"sub"`
+	ProviderSession string         `json:"sid,omitempty"`
+	SessionState    string         `json:"session_state,omitempty"`
+	Nonce           string         `json:"nonce,omitempty"`
+	RefreshToken    string         `json:"rt,omitempty"`
+	IDToken         string         `json:"idt,omitempty"`
+	Claims          map[string]any `json:"claims,omitempty"`
+	AuthTime        time.Time      `json:"auth_time,omitzero"`
+	ACR             string         `json:"acr,omitempty"`
+	Access          []wireAccess   `json:"access,omitempty"`
+	Generation      uint64         `json:"generation,omitempty"`
+}
+
+type wireAccess struct {
+	Target Target    `json:"target,omitzero"`
+	Token  string    `json:"at"`
+	Type   string    `json:"type,omitempty"`
+	Scope  string    `json:"scope,omitempty"`
+	Issued time.Time `json:"issued"`
+	Expiry time.Time `json:"expiry,omitzero"`
+}
+
+type wireOutbox struct {
+	Revoke    []wireRevocation `json:"revoke"`
+	Tries     int              `json:"tries,omitempty"`
+	NotBefore time.Time        `json:"not_before"`
+}
+
+type wireRevocation struct {
+	Issuer   string `json:"iss"`
+	ClientID string `json:"client"`
+	Token    string `json:"rt"`
+}
+
+func (st *State) wire() wireState {
+	g := st.Grant
+	w := wireState{
+		Format: wireFormat, Device: st.Device, Proof: st.Proof,
+		Created: st.Created, Seen: st.Seen, Deadline: st.Deadline,
+		Attempt: st.Attempt, Trouble: st.Trouble, Ended: st.Ended, EndedAt: st.EndedAt,
+		Grant: wireGrant{
+			Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
+			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: g.RefreshToken.Reveal(), IDToken: g.IDToken.Reveal(),
+			Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Generation: g.Generation,
+		},
+	}
+	for target, a := range g.Access {
+		w.Grant.Access = append(w.Grant.Access, wireAccess{target, a.Token.Reveal(), a.Type, a.Scope, a.Issued, a.Expiry})
+	}
+	if st.Outbox != nil {
+		w.Outbox = &wireOutbox{Tries: st.Outbox.Tries, NotBefore: st.Outbox.NotBefore}
+		for _, r := range st.Outbox.Revoke {
+			w.Outbox.Revoke = append(w.Outbox.Revoke, wireRevocation{r.Issuer, r.ClientID, r.Token.Reveal()})
+		}
+	}
+	return w
+}
+
+func (w *wireState) state() *State {
+	g := w.Grant
+	st := &State{
+		Device: w.Device, Proof: w.Proof, Created: w.Created, Seen: w.Seen, Deadline: w.Deadline,
+		Attempt: w.Attempt, Trouble: w.Trouble, Ended: w.Ended, EndedAt: w.EndedAt,
+		Grant: Grant{
+			Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
+			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: Token(g.RefreshToken), IDToken: Token(g.IDToken),
+			Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Generation: g.Generation,
+		},
+	}
+	if g.Access != nil {
+		st.Grant.Access = make(map[Target]AccessToken, len(g.Access))
+	}
+	for _, a := range g.Access {
+		st.Grant.Access[a.Target] = AccessToken{Token(a.Token), a.Type, a.Scope, a.Issued, a.Expiry}
+	}
+	if w.Outbox != nil {
+		st.Outbox = &Outbox{Tries: w.Outbox.Tries, NotBefore: w.Outbox.NotBefore}
+		for _, r := range w.Outbox.Revoke {
+			st.Outbox.Revoke = append(st.Outbox.Revoke, Revocation{r.Issuer, r.ClientID, Token(r.Token)})
+		}
+	}
+	return st
+}
