@@ -1,0 +1,20 @@
+// Package e2e meets the built binary from the outside: real processes, a certified
+// provider, a real browser, nothing mocked.
+//
+//	Chromium, or a client        cloakroom              oidc-provider (Node)
+//	that behaves like one   ──▶  run | demo   ──▶       or the development provider
+//	                                 │
+//	                                 └──▶  an upstream that remembers what it was sent
+//
+// The suite needs its build tag, Node 20 and Chromium:
+//
+//	npm ci --prefix e2e/provider
+//	go test -tags e2e -count=1 ./e2e/...
+//
+// A part that is missing skips its tests by name on a developer's machine and fails them
+// where CI=true. With E2E_ARTIFACTS=dir the browser's tests leave screenshots there.
+//
+// Whatever a test does, it ends with a search: every code and token that the provider
+// ever made, and the ticket, in the gateway's logs, its store file and its metrics, in what
+// the browser saw and in what the upstream got.
+package e2e

@@ -1,0 +1,188 @@
+// A certified OpenID provider that the suite can look into. It listens on a free port of
+// 127.0.0.1, prints {"issuer": …} as its first line, and ends with its standard input.
+//
+//   APP=http://localhost:8080 node provider.mjs
+//
+// Refresh tokens rotate at every use. Below /control the suite finds
+//
+//   GET  /control/stats      what was asked, how often, and how it ended
+//   GET  /control/minted     every code and token that ever left, to search for
+//   POST /control/lifetime   {"access": 60}: seconds, for access tokens from now on
+import { createServer } from 'node:http';
+import { Provider } from 'oidc-provider';
+
+const app = process.env.APP ?? 'http://localhost:8080';
+const api = 'https://api.example.test/';
+const scopes = ['openid', 'offline_access', 'profile', 'email'];
+const lifetime = { access: 60 };
+
+// What the provider keeps. The package's own memory store forgets beyond 1,000 entries.
+const shelf = new Map();
+const key = (kind, id) => `${kind}/${id}`;
+
+class Shelf {
+  constructor(kind) { this.kind = kind; }
+
+  async upsert(id, value, seconds) {
+    shelf.set(key(this.kind, id), { value, until: seconds ? Date.now() + seconds * 1000 : Infinity });
+  }
+
+  async find(id) {
+    const kept = shelf.get(key(this.kind, id));
+    return kept && kept.until > Date.now() ? kept.value : undefined;
+  }
+
+  async findByUid(uid) {
+    for (const [name, { value, until }] of shelf)
+      if (name.startsWith('Session/') && value.uid === uid && until > Date.now()) return value;
+    return undefined;
+  }
+
+  async consume(id) { shelf.get(key(this.kind, id)).value.consumed = Math.floor(Date.now() / 1000); }
+
+  async destroy(id) { shelf.delete(key(this.kind, id)); }
+
+  async revokeByGrantId(grant) {
+    for (const [name, { value }] of shelf) if (value.grantId === grant) shelf.delete(name);
+  }
+}
+
+const liveRefreshTokens = () => [...shelf].filter(([name, { value, until }]) =>
+  name.startsWith('RefreshToken/') && !value.consumed && until > Date.now()).length;
+
+// What the suite counts.
+const minted = new Set();
+const presented = new Map(); // refresh token → how often it came
+const stats = { authorizations: 0, codes: 0, refreshes: 0, refused: 0, revocations: 0 };
+
+function makeProvider(issuer) {
+  const op = new Provider(issuer, {
+    adapter: Shelf,
+    clients: [{
+      client_id: 'cloakroom',
+      client_secret: 'a secret: with +, % and space of 40 byte', // Basic must encode it first
+      grant_types: ['authorization_code', 'refresh_token'],
+      redirect_uris: [`${app}/bff/callback`],
+      post_logout_redirect_uris: [`${app}/`],
+    }],
+    scopes,
+    claims: { profile: ['name', 'preferred_username'], email: ['email', 'email_verified'] },
+    conformIdTokenClaims: false, // claims of a scope stand in the ID token, too
+    findAccount: (_, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, name: id, preferred_username: id, email: `${id}@example.test`, email_verified: true }),
+    }),
+    pkce: { required: () => true },
+    rotateRefreshToken: true,
+    issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
+    ttl: { AccessToken: () => lifetime.access, RefreshToken: () => 3600 },
+    interactions: { url: (_, interaction) => `/sign-in/${interaction.uid}` },
+    async loadExistingGrant({ oidc: { client, session } }) { // a first-party client asks for no consent
+      const known = session.grantIdFor(client.clientId);
+      const old = known && await op.Grant.find(known);
+      if (old) return old;
+      const grant = new op.Grant({ clientId: client.clientId, accountId: session.accountId });
+      grant.addOIDCScope(scopes.join(' '));
+      grant.addResourceScope(api, 'read');
+      await grant.save();
+      return grant;
+    },
+    features: {
+      devInteractions: { enabled: false },
+      revocation: { enabled: true },
+      rpInitiatedLogout: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => api,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (_, resource) => ({
+          audience: resource, scope: 'read', accessTokenTTL: lifetime.access,
+          accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } },
+        }),
+      },
+    },
+  });
+
+  // Around every answer: note what leaves.
+  op.use(async (ctx, next) => {
+    await next();
+    if (ctx.path === '/auth') stats.authorizations += 1;
+    if (ctx.path === '/token/revocation' && ctx.status === 200) stats.revocations += 1;
+    if (ctx.path === '/token' && ctx.status === 200)
+      for (const name of ['access_token', 'refresh_token', 'id_token']) if (ctx.body[name]) minted.add(ctx.body[name]);
+    const location = ctx.response.get('location');
+    const code = location && new URL(location, issuer).searchParams.get('code');
+    if (code) minted.add(code);
+  });
+
+  const present = (ctx) => {
+    const token = ctx.oidc?.params?.refresh_token;
+    if (token) presented.set(token, (presented.get(token) ?? 0) + 1);
+  };
+  op.on('grant.success', (ctx) => {
+    present(ctx);
+    stats[ctx.oidc.params.grant_type === 'refresh_token' ? 'refreshes' : 'codes'] += 1;
+  });
+  op.on('grant.error', (ctx, err) => {
+    present(ctx);
+    stats.refused += 1;
+    console.error('refused:', err.message, err.error_detail ?? '');
+  });
+  op.on('server_error', (_, err) => console.error(err));
+  return op;
+}
+
+const page = `<!doctype html><meta name=viewport content="width=device-width"><title>Sign in</title>
+<form method=post><label>Login <input name=login value=alice></label> <button id=go>Sign in</button></form>`;
+
+async function bodyOf(request) {
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  return text;
+}
+
+async function signIn(op, request, response) {
+  if (request.method !== 'POST')
+    return response.setHeader('content-type', 'text/html; charset=utf-8').end(page);
+  const login = new URLSearchParams(await bodyOf(request)).get('login');
+  const result = login === 'deny' ? { error: 'access_denied' } : { login: { accountId: login } };
+  return op.interactionFinished(request, response, result);
+}
+
+async function control(path, request, response) {
+  const answer = (value) => response.setHeader('content-type', 'application/json').end(JSON.stringify(value));
+  switch (`${request.method} ${path}`) {
+    case 'GET /control/stats':
+      return answer({ ...stats, live_refresh_tokens: liveRefreshTokens(), most_presentations: Math.max(0, ...presented.values()) });
+    case 'GET /control/minted':
+      return answer([...minted]);
+    case 'POST /control/lifetime':
+      Object.assign(lifetime, JSON.parse(await bodyOf(request)));
+      return answer(lifetime);
+    default:
+      return response.writeHead(404).end();
+  }
+}
+
+const server = createServer();
+server.listen(0, '127.0.0.1', () => {
+  const issuer = `http://127.0.0.1:${server.address().port}`;
+  const op = makeProvider(issuer);
+  const oidc = op.callback();
+  server.on('request', async (request, response) => {
+    const { pathname } = new URL(request.url, issuer);
+    try {
+      if (pathname.startsWith('/control/')) await control(pathname, request, response);
+      else if (pathname.startsWith('/sign-in/')) await signIn(op, request, response);
+      else await oidc(request, response);
+    } catch (err) {
+      console.error(err);
+      if (!response.headersSent) response.writeHead(500);
+      response.end(`${err.message}\n`);
+    }
+  });
+  console.log(JSON.stringify({ issuer }));
+});
+
+// Whoever started this process holds the other end of its standard input.
+process.stdin.resume().on('end', () => process.exit(0));

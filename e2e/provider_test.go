@@ -1,0 +1,114 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// A provider is oidc-provider in a Node process, with provider/provider.mjs around it.
+type provider struct {
+	t      *testing.T
+	issuer string
+}
+
+// stats is what the provider counts.
+type stats struct {
+	Authorizations    int `json:"authorizations"`
+	Codes             int `json:"codes"`
+	Refreshes         int `json:"refreshes"`
+	Refused           int `json:"refused"`
+	Revocations       int `json:"revocations"`
+	LiveRefreshTokens int `json:"live_refresh_tokens"`
+	MostPresentations int `json:"most_presentations"` // of any one refresh token
+}
+
+// startProvider starts the provider for an app at this origin.
+func startProvider(t *testing.T, app string) *provider {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		missing(t, "node", "install Node 20 or later")
+	}
+	if _, err := os.Stat("provider/node_modules/oidc-provider"); err != nil {
+		missing(t, "oidc-provider", "npm ci --prefix e2e/provider")
+	}
+	cmd := exec.CommandContext(t.Context(), node, "provider.mjs")
+	cmd.Dir = "provider"
+	cmd.Env = append(os.Environ(), "APP="+app)
+	cmd.Stderr = t.Output()
+	if _, err := cmd.StdinPipe(); err != nil { // it ends with us, however we end
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	var hello struct{ Issuer string }
+	for lines := bufio.NewScanner(stdout); hello.Issuer == "" && lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "{") {
+			if err := json.Unmarshal(lines.Bytes(), &hello); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if hello.Issuer == "" {
+		t.Fatal("the provider ended before it said where it listens")
+	}
+	return &provider{t: t, issuer: hello.Issuer}
+}
+
+// client is the registration that provider.mjs holds.
+func (p *provider) client() client {
+	return client{p.issuer, "cloakroom", "a secret: with +, % and space of 40 byte"}
+}
+
+func (p *provider) stats() (s stats) {
+	p.t.Helper()
+	p.ask(http.MethodGet, "/control/stats", "", &s)
+	return s
+}
+
+// minted returns every code and token that the provider ever gave away.
+func (p *provider) minted() (all []string) {
+	p.t.Helper()
+	p.ask(http.MethodGet, "/control/minted", "", &all)
+	return all
+}
+
+// accessTokensLast sets the lifetime of access tokens from now on.
+func (p *provider) accessTokensLast(seconds int) {
+	p.t.Helper()
+	var ignored map[string]int
+	p.ask(http.MethodPost, "/control/lifetime", fmt.Sprintf(`{"access": %d}`, seconds), &ignored)
+}
+
+func (p *provider) ask(method, path, body string, into any) {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), method, p.issuer+path, strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(into); err != nil || res.StatusCode != http.StatusOK {
+		p.t.Fatalf("%s: %d, %v", path, res.StatusCode, err)
+	}
+}
