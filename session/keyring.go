@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -105,7 +106,8 @@ func (k *Keyring) Box(purpose string, ttl time.Duration) (*Box, error) {
 
 // Seal encrypts and authenticates data; the result is made of URL-safe characters.
 func (b *Box) Seal(name string, data []byte) (string, error) {
-	value, err := b.codecs[0].Encode(name, data)
+	// The library encrypts in place.
+	value, err := b.codecs[0].Encode(name, bytes.Clone(data))
 	if err != nil {
 		return "", fmt.Errorf("session: sealing %s: %w", name, err)
 	}

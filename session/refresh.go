@@ -51,7 +51,7 @@ func (s *Session) Token(ctx context.Context, t Target) (AccessToken, error) {
 	if !at.Holds(now) {
 		return s.await(ctx, t)
 	}
-	if at.Due(now, s.window(at)) && st.Grant.RefreshToken != "" && st.mayRetry(now) && !st.lost() {
+	if at.Due(now, s.window(at)) && st.Grant.RefreshToken != "" && st.mayRetry(now) && st.Attempt == nil && !st.Trouble.lost() {
 		// Whatever comes of it, the token at hand is good for this request.
 		_, _ = s.fly(ctx, t)
 	}
@@ -237,7 +237,7 @@ func (s *Session) lease(ctx context.Context) (*Grant, error) {
 				return &heldError{a.Until}
 			}
 			// Somebody presented this token and never came back to say what happened.
-			st.Trouble = st.Trouble.lostAt(a.Began)
+			st.Trouble = st.Trouble.unanswered()
 		}
 		// Longer than two calls may take: nobody may take over while this flight lives.
 		st.Attempt = &Attempt{Holder: s.m.holder, Began: now, Until: now.Add(2*s.m.cfg.Exchange + 10*time.Second)}
@@ -251,9 +251,10 @@ func (s *Session) lease(ctx context.Context) (*Grant, error) {
 
 // present presents the refresh token and deals with the answer.
 func (s *Session) present(ctx context.Context, f *flight, g *Grant) (AccessToken, error) {
+	again := s.State().Trouble.lost()
 	renewal, err := s.ask(ctx, g, f.target)
 	var failed *RefreshError
-	if errors.As(err, &failed) && failed.Class == Unknown && renewal == nil && !s.holds(f.target) {
+	if errors.As(err, &failed) && failed.Class == Unknown && renewal == nil && !again && !s.holds(f.target) {
 		// The answer is lost and nothing else is at hand. Leeways count from the moment
 		// in which the provider rotated, so the one more try is made at once.
 		if noted := s.noteTrouble(ctx, failed); noted != nil {
@@ -443,7 +444,7 @@ func (s *Session) refused(ctx context.Context, f *flight, g *Grant, failed *Refr
 	switch {
 	case failed.Class == Denied:
 		why = AccessDenied
-	case st.lost():
+	case st.Trouble.lost():
 		why = OutcomeLost
 	}
 	s.m.log.InfoContext(ctx, "the provider refused the refresh token; the session ends", "session", s.id.String(), "reason", string(why), "code", failed.Code, "err", failed.Err)

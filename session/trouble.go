@@ -34,8 +34,8 @@ func (t *Trouble) after(now time.Time, failed *RefreshError) *Trouble {
 	return &next
 }
 
-// lostAt returns the trouble of a presentation whose process died.
-func (t *Trouble) lostAt(time.Time) *Trouble {
+// unanswered returns the trouble of a presentation whose process died.
+func (t *Trouble) unanswered() *Trouble {
 	if t == nil {
 		return &Trouble{Class: Unknown, Failures: 1, Lost: true}
 	}
@@ -65,6 +65,4 @@ func (st *State) mayRetry(now time.Time) bool {
 // lost reports whether the refresh token may have been used up by an answer that never
 // arrived. Then it is presented once more, but not before the access token has run out:
 // a strict provider ends everything at reuse.
-func (st *State) lost() bool {
-	return st.Attempt != nil || st.Trouble != nil && st.Trouble.Lost
-}
+func (t *Trouble) lost() bool { return t != nil && t.Lost }

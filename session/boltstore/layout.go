@@ -39,7 +39,7 @@ const (
 // appendTime appends t so that the bytes sort as the times do, to the nanosecond, for
 // every time that Go has: seconds since 1970 with the sign bit turned, then nanoseconds.
 func appendTime(b []byte, t time.Time) []byte {
-	b = binary.BigEndian.AppendUint64(b, uint64(t.Unix())^(1<<63)) //nolint:gosec // The sign bit is turned on purpose.
+	b = binary.BigEndian.AppendUint64(b, uint64(t.Unix())^(1<<63))  //nolint:gosec // The sign bit is turned on purpose.
 	return binary.BigEndian.AppendUint32(b, uint32(t.Nanosecond())) //nolint:gosec // A nanosecond is below 1e9.
 }
 

@@ -1,0 +1,311 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
+// memory is the smallest store that keeps the contract; faults can be switched on.
+type memory struct {
+	mu      sync.Mutex
+	records map[session.ID]session.Record
+	writes  int
+	fail    error           // every call fails with this
+	before  func(op string) // called before each write, without the lock
+}
+
+func newMemory() *memory { return &memory{records: make(map[session.ID]session.Record)} }
+
+func (m *memory) breakWith(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = err
+}
+
+func clone(r session.Record) session.Record {
+	r.Data, r.Index = slices.Clone(r.Data), slices.Clone(r.Index)
+	return r
+}
+
+func (m *memory) find(id session.ID) (session.Record, error) {
+	if m.fail != nil {
+		return session.Record{}, m.fail
+	}
+	r, ok := m.records[id]
+	if !ok || !time.Now().Before(r.Expires) {
+		return session.Record{}, session.ErrNotFound
+	}
+	return clone(r), nil
+}
+
+func (m *memory) write(op string) func() {
+	if m.before != nil {
+		m.before(op)
+	}
+	m.mu.Lock()
+	m.writes++
+	return m.mu.Unlock
+}
+
+func (m *memory) Create(_ context.Context, r session.Record) error {
+	defer m.write("create")()
+	if _, err := m.find(r.ID); !errors.Is(err, session.ErrNotFound) {
+		if err == nil {
+			err = session.ErrExists
+		}
+		return err
+	}
+	r.Version = 1
+	m.records[r.ID] = clone(r)
+	return nil
+}
+
+func (m *memory) Load(_ context.Context, id session.ID) (session.Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.find(id)
+}
+
+func (m *memory) Replace(_ context.Context, r session.Record) error {
+	defer m.write("replace")()
+	old, err := m.find(r.ID)
+	if err != nil {
+		return err
+	}
+	if old.Version != r.Version {
+		return session.ErrConflict
+	}
+	r.Version++
+	m.records[r.ID] = clone(r)
+	return nil
+}
+
+func (m *memory) Delete(_ context.Context, id session.ID, version uint64) error {
+	defer m.write("delete")()
+	old, err := m.find(id)
+	if err != nil {
+		return err
+	}
+	if old.Version != version {
+		return session.ErrConflict
+	}
+	delete(m.records, id)
+	return nil
+}
+
+func (m *memory) Find(_ context.Context, key session.Key) ([]session.Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []session.Record
+	for id := range m.records {
+		if r, err := m.find(id); err == nil && slices.Contains(r.Index, key) {
+			found = append(found, r)
+		}
+	}
+	return found, m.fail
+}
+
+func (m *memory) Due(_ context.Context, before time.Time, limit int) ([]session.Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var due []session.Record
+	for id := range m.records {
+		if r, err := m.find(id); err == nil && !r.Due.IsZero() && !r.Due.After(before) {
+			due = append(due, r)
+		}
+	}
+	slices.SortFunc(due, func(a, b session.Record) int { return a.Due.Compare(b.Due) })
+	return due[:min(len(due), limit)], m.fail
+}
+
+// dump is everything that the store holds, for searches.
+func (m *memory) dump() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []byte
+	for id, r := range m.records {
+		all = append(append(all, id[:]...), r.Data...)
+		for _, key := range r.Index {
+			all = append(all, key[:]...)
+		}
+	}
+	return string(all)
+}
+
+// provider is a provider of which a test says what it answers. By default it rotates.
+type provider struct {
+	mu         sync.Mutex
+	lifetime   time.Duration
+	delay      time.Duration
+	answer     func(n int, g *session.Grant) (*session.Renewal, error)
+	verify     func(session.Token) (*session.Identity, error)
+	revokeFail error
+
+	presented []session.Token // in order
+	active    int             // refreshes under way
+	most      int             // ever at once
+	revoked   []session.Token
+}
+
+func (p *provider) set(f func(*provider)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(p)
+}
+
+func (p *provider) Refresh(ctx context.Context, g *session.Grant, _ session.Target) (*session.Renewal, error) {
+	p.mu.Lock()
+	p.presented = append(p.presented, g.RefreshToken)
+	n, delay, answer := len(p.presented), p.delay, p.answer
+	p.active++
+	p.most = max(p.most, p.active)
+	p.mu.Unlock()
+	defer p.set(func(p *provider) { p.active-- })
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+			return nil, &session.RefreshError{Class: session.Unknown, Err: ctx.Err()}
+		}
+	}
+	if answer != nil {
+		return answer(n, g)
+	}
+	return p.good(n), nil
+}
+
+func (p *provider) good(n int) *session.Renewal {
+	now := time.Now()
+	return &session.Renewal{
+		Access:       session.AccessToken{Token: session.Token(fmt.Sprintf("at-%d", n)), Type: "Bearer", Issued: now, Expiry: now.Add(p.lifetime)},
+		RefreshToken: session.Token(fmt.Sprintf("rt-%d", n)),
+	}
+}
+
+func (p *provider) Verify(_ context.Context, _ *session.Grant, t session.Token) (*session.Identity, error) {
+	if p.verify == nil {
+		return nil, errors.New("no ID token was expected")
+	}
+	return p.verify(t)
+}
+
+func (p *provider) Revoke(_ context.Context, r session.Revocation) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.revokeFail != nil {
+		return p.revokeFail
+	}
+	p.revoked = append(p.revoked, r.Token)
+	return nil
+}
+
+func (p *provider) counts() (presented, most int, revoked []session.Token) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.presented), p.most, slices.Clone(p.revoked)
+}
+
+// room is a manager with its surroundings. Make it inside a synctest bubble.
+type room struct {
+	*session.Manager
+	t        *testing.T
+	store    *memory
+	provider *provider
+	config   session.Config
+	stop     context.CancelFunc
+	stopped  chan struct{}
+}
+
+func open(t *testing.T, change func(*session.Config)) *room {
+	t.Helper()
+	r := &room{t: t, store: newMemory(), provider: &provider{lifetime: time.Minute}}
+	r.config = session.Config{Store: r.store, Keys: ring(t, 1), Refresher: r.provider, SoleOwner: true, CacheSize: 1000}
+	if change != nil {
+		change(&r.config)
+	}
+	r.start()
+	return r
+}
+
+// start makes a new manager on the same store, as a new process would.
+func (r *room) start() {
+	r.t.Helper()
+	m, err := session.New(r.config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.Manager = m
+	ctx, stop := context.WithCancel(r.t.Context())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		if err := m.Run(ctx); err != nil {
+			r.t.Error(err)
+		}
+	}()
+	r.stop, r.stopped = stop, stopped
+	r.t.Cleanup(func() { stop(); <-stopped })
+}
+
+func (r *room) halt() { r.stop(); <-r.stopped }
+
+// grant is what a login gives.
+func (r *room) grant() session.Grant {
+	now := time.Now()
+	return session.Grant{
+		Issuer: "https://idp.example", ClientID: "bff", Subject: "alice", ProviderSession: "sid-1",
+		RefreshToken: "rt-0", IDToken: "idt-0", Claims: map[string]any{"sub": "alice", "role": "reader"},
+		Access: map[session.Target]session.AccessToken{{}: {Token: "at-0", Type: "Bearer", Issued: now, Expiry: now.Add(r.provider.lifetime)}},
+	}
+}
+
+// signIn begins a session for alice.
+func (r *room) signIn() (*session.Session, string) {
+	r.t.Helper()
+	s, ticket, err := r.Begin(r.t.Context(), session.Start{Grant: r.grant()})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s, ticket
+}
+
+// ring makes a keyring of n keys; the same n gives the same keys.
+func ring(t testing.TB, n ...byte) *session.Keyring {
+	t.Helper()
+	var keys [][]byte
+	for _, b := range n {
+		keys = append(keys, slices.Repeat([]byte{b}, session.KeySize))
+	}
+	ring, err := session.NewKeyring(keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+// class returns the class of a failed refresh.
+func class(t *testing.T, err error) session.Class {
+	t.Helper()
+	var failed *session.RefreshError
+	if !errors.As(err, &failed) {
+		t.Fatalf("got %v, want a RefreshError", err)
+	}
+	return failed.Class
+}
+
+// reason returns why a session ended.
+func reason(t *testing.T, err error) session.Reason {
+	t.Helper()
+	var ended *session.EndedError
+	if !errors.As(err, &ended) {
+		t.Fatalf("got %v, want an EndedError", err)
+	}
+	return ended.Reason
+}
