@@ -84,7 +84,14 @@ var callChecks = []check{
 // settled waits for a write that may still take effect, by a write of its own: of the two,
 // exactly one can succeed. It returns what the record is then.
 func settled(ctx context.Context, f Fixture, old, next session.Record) (session.Record, error) {
-	err := f.Store.Replace(ctx, clone(old))
+	got, err := f.Store.Load(ctx, old.ID)
+	if err != nil {
+		return old, err
+	}
+	if same(got, old) != nil && same(got, next) != nil {
+		return old, fmt.Errorf("a write whose caller left is half there: %w", same(got, next))
+	}
+	err = f.Store.Replace(ctx, clone(old))
 	switch {
 	case err == nil:
 		old.Version++
