@@ -1,0 +1,528 @@
+package session_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
+func TestATicketIsSmallAndUnrelatedToTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		_, one := r.signIn()
+		_, two := r.signIn()
+		if len(one) > 200 {
+			t.Errorf("a ticket of %d bytes", len(one))
+		}
+		if one == two || one[:40] == two[:40] {
+			t.Error("two tickets are alike")
+		}
+	})
+}
+
+func TestAChangedTicketIsNoSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		_, ticket := r.signIn()
+		for i := range ticket {
+			forged := []byte(ticket)
+			forged[i] ^= 1
+			if _, err := r.Open(t.Context(), string(forged)); !errors.Is(err, session.ErrNoSession) {
+				// The last characters of base64 may hold unused bits.
+				if i < len(ticket)-2 {
+					t.Errorf("byte %d flipped: %v", i, err)
+				}
+			}
+		}
+	})
+}
+
+func TestTheIdleLimitEndsAnUnusedSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.IdleTimeout = time.Hour })
+		_, used := r.signIn()
+		_, unused := r.signIn()
+		for range 5 {
+			time.Sleep(50 * time.Minute)
+			s, err := r.Open(t.Context(), used)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Touch()
+		}
+		_, err := r.Open(t.Context(), unused)
+		if reason(t, err) != session.IdleLimit {
+			t.Error(err)
+		}
+	})
+}
+
+func TestLookingAtASessionIsNoActivity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.IdleTimeout = 3 * time.Second })
+		s, ticket := r.signIn()
+		for range 29 {
+			time.Sleep(100 * time.Millisecond)
+			if _, err := r.Open(t.Context(), ticket); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Token(t.Context(), session.Target{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(200 * time.Millisecond)
+		_, err := r.Open(t.Context(), ticket)
+		if reason(t, err) != session.IdleLimit {
+			t.Error(err)
+		}
+	})
+}
+
+func TestNothingMovesTheAbsoluteLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.AbsoluteTimeout = 24 * time.Hour })
+		_, ticket := r.signIn()
+		for range 47 {
+			time.Sleep(30 * time.Minute)
+			s, err := r.Open(t.Context(), ticket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Touch()
+			if _, err := s.Token(t.Context(), session.Target{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(30 * time.Minute)
+		_, err := r.Open(t.Context(), ticket)
+		if reason(t, err) != session.AbsoluteLimit {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAnExpiredSessionIsRevokedThoughNobodyAsksForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.IdleTimeout = time.Hour })
+		r.signIn()
+		time.Sleep(time.Hour + 3*time.Second)
+		if _, _, revoked := r.provider.counts(); !slices.Equal(revoked, []session.Token{"rt-0"}) {
+			t.Errorf("revoked %d", len(revoked))
+		}
+	})
+}
+
+func TestActivityOutlivesARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.IdleTimeout = time.Hour })
+		s, ticket := r.signIn()
+		time.Sleep(50 * time.Minute)
+		s.Touch()
+		r.halt()
+		r.start()
+		time.Sleep(50 * time.Minute)
+		if _, err := r.Open(t.Context(), ticket); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestActivityIsWrittenInBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		s, _ := r.signIn()
+		r.store.mu.Lock()
+		before := r.store.writes
+		r.store.mu.Unlock()
+		for range 10_000 {
+			s.Touch()
+			time.Sleep(10 * time.Millisecond)
+		}
+		r.store.mu.Lock()
+		defer r.store.mu.Unlock()
+		if n := r.store.writes - before; n > 3 {
+			t.Errorf("%d writes for 100 seconds of activity", n)
+		}
+	})
+}
+
+func TestALogoutIsFinal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.provider.delay = 5 * time.Second
+		s, ticket := r.signIn()
+		time.Sleep(2 * time.Minute)
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				s.Touch()
+				_, err := s.Token(t.Context(), session.Target{})
+				if reason(t, err) != session.LoggedOut {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		time.Sleep(time.Second)
+		began := time.Now()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("the logout waited %v for the refresh", waited)
+		}
+		select {
+		case <-s.Done():
+		default:
+			t.Error("Done is open")
+		}
+		all.Wait()
+		time.Sleep(2 * time.Minute)
+		_, err := r.Open(t.Context(), ticket)
+		if reason(t, err) != session.LoggedOut {
+			t.Error(err)
+		}
+		_, _, revoked := r.provider.counts()
+		slices.Sort(revoked)
+		if !slices.Equal(revoked, []session.Token{"rt-0", "rt-1"}) {
+			t.Errorf("revoked %d tokens, want the old and the fresh one", len(revoked))
+		}
+	})
+}
+
+func TestNoWriteBringsAnEndedSessionBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.IdleTimeout = 10 * time.Second })
+		s, ticket := r.signIn()
+		// Another process ends the session behind our back.
+		other, err := session.New(r.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s2, err := other.Open(t.Context(), ticket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s2.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		s.Touch()
+		time.Sleep(5 * time.Second)
+		_ = s.Refresh(t.Context())
+		_ = s.Expire(t.Context())
+		third, err := session.New(r.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = third.Open(t.Context(), ticket)
+		if reason(t, err) != session.LoggedOut {
+			t.Error(err)
+		}
+	})
+}
+
+func TestATombstoneIsForgottenAfterADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		s, ticket := r.signIn()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(23 * time.Hour)
+		_, err := r.Open(t.Context(), ticket)
+		if reason(t, err) != session.LoggedOut {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Hour)
+		if _, err := r.Open(t.Context(), ticket); !errors.Is(err, session.ErrNoSession) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestATombstoneHoldsNoTokenButTheHintForMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		s, _ := r.signIn()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		st := s.State()
+		if st.Grant.RefreshToken != "" || st.Grant.Access != nil || st.Outbox != nil || st.Grant.IDToken == "" {
+			t.Error("a tombstone holds the ID token and nothing else")
+		}
+		time.Sleep(6 * time.Minute)
+		if s.State().Grant.IDToken != "" {
+			t.Error("the ID token is there still")
+		}
+	})
+}
+
+func TestARevocationOutlivesTheProvidersOutageAndARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.provider.revokeFail = errors.New("503")
+		s, _ := r.signIn()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		r.halt()
+		r.start()
+		time.Sleep(time.Hour)
+		r.provider.set(func(p *provider) { p.revokeFail = nil })
+		time.Sleep(30 * time.Second)
+		if _, _, revoked := r.provider.counts(); !slices.Equal(revoked, []session.Token{"rt-0"}) {
+			t.Errorf("revoked %d", len(revoked))
+		}
+	})
+}
+
+func TestKeepTokensRevokesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.KeepTokens = true })
+		s, _ := r.signIn()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if _, _, revoked := r.provider.counts(); len(revoked) != 0 {
+			t.Errorf("revoked %d", len(revoked))
+		}
+	})
+}
+
+func TestANewLoginEndsTheOldSessionAndContinuesTheSameUsers(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		t.Run(fmt.Sprintf("same user %v", same), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := open(t, nil)
+				old, ticket := r.signIn()
+				time.Sleep(30 * time.Second)
+				g := r.grant()
+				g.RefreshToken = "rt-new"
+				if !same {
+					g.Subject = "bob"
+				}
+				s, newTicket, err := r.Begin(t.Context(), session.Start{Grant: g, Replaces: old.ID()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if newTicket == ticket {
+					t.Error("the ticket did not change")
+				}
+				if got := s.State().Deadline.Equal(old.State().Deadline); got != same {
+					t.Errorf("deadline kept: %v", got)
+				}
+				_, err = r.Open(t.Context(), ticket)
+				if reason(t, err) != session.Replaced {
+					t.Error(err)
+				}
+				time.Sleep(2 * time.Second)
+				if _, _, revoked := r.provider.counts(); !slices.Equal(revoked, []session.Token{"rt-0"}) {
+					t.Errorf("revoked %d", len(revoked))
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsUsedOnceIsUsedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		var used, fresh int
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				err := r.Once(t.Context(), "state", "abc", time.Minute)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err == nil:
+					fresh++
+				case errors.Is(err, session.ErrUsed):
+					used++
+				}
+			})
+		}
+		all.Wait()
+		if fresh != 1 || used != 19 {
+			t.Errorf("%d fresh, %d used", fresh, used)
+		}
+		r.config.Keys = ring(t, 2, 1)
+		r.halt()
+		r.start()
+		if err := r.Once(t.Context(), "state", "abc", time.Minute); !errors.Is(err, session.ErrUsed) {
+			t.Errorf("after a new key: %v", err)
+		}
+		if err := r.Once(t.Context(), "logout", "abc", time.Minute); err != nil {
+			t.Errorf("for another purpose: %v", err)
+		}
+	})
+}
+
+func TestKeysRotateWithoutALogout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		_, ticket := r.signIn()
+		for _, keys := range [][]byte{{2, 1}, {3, 2, 1}} {
+			r.halt()
+			r.config.Keys = ring(t, keys...)
+			r.start()
+			s, err := r.Open(t.Context(), ticket)
+			if err != nil {
+				t.Fatalf("keys %v: %v", keys, err)
+			}
+			if err := s.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if found, err := r.OfSubject(t.Context(), "https://idp.example", "alice"); err != nil || len(found) != 1 {
+				t.Errorf("keys %v: found %d, %v", keys, len(found), err)
+			}
+		}
+		r.halt()
+		r.config.Keys = ring(t, 3, 2)
+		r.start()
+		if _, err := r.Open(t.Context(), ticket); !errors.Is(err, session.ErrNoSession) {
+			t.Errorf("without the key that sealed the ticket: %v", err)
+		}
+	})
+}
+
+func TestARecordThatNoKeyOpensIsNoEndedSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.config.Keys = ring(t, 2, 1)
+		r.halt()
+		r.start()
+		_, ticket := r.signIn() // under key 2
+		for id, rec := range r.store.records {
+			rec.Data[1] ^= 0xff // names another key
+			r.store.records[id] = rec
+		}
+		r.halt()
+		r.start()
+		_, err := r.Open(t.Context(), ticket)
+		var away *session.StoreError
+		if !errors.As(err, &away) {
+			t.Errorf("got %v, want a StoreError", err)
+		}
+	})
+}
+
+func TestARecordInAnothersPlaceDoesNotOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		a, _ := r.signIn()
+		b, ticket := r.signIn()
+		moved := r.store.records[a.ID()]
+		moved.ID = b.ID()
+		r.store.records[b.ID()] = moved
+		r.halt()
+		r.start()
+		_, err := r.Open(t.Context(), ticket)
+		var away *session.StoreError
+		if !errors.As(err, &away) {
+			t.Errorf("got %v, want a StoreError", err)
+		}
+	})
+}
+
+func TestAStoreThatIsAwayEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		_, ticket := r.signIn()
+		r.halt()
+		r.start()
+		r.store.breakWith(errors.New("connection refused"))
+		_, err := r.Open(t.Context(), ticket)
+		var away *session.StoreError
+		if !errors.As(err, &away) {
+			t.Fatalf("got %v, want a StoreError", err)
+		}
+		r.store.breakWith(nil)
+		if _, err := r.Open(t.Context(), ticket); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestTheStoreHoldsNothingReadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		s, ticket := r.signIn()
+		if err := s.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		dump := r.store.dump()
+		for _, secret := range []string{"rt-0", "rt-1", "at-0", "at-1", "idt-0", "alice", "sid-1", "idp.example", ticket, s.State().Proof} {
+			for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString([]byte(secret))} {
+				if strings.Contains(dump, form) {
+					t.Errorf("the store holds %q", form)
+				}
+			}
+		}
+	})
+}
+
+func TestASessionIsFoundByItsSubject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.signIn()
+		s, _ := r.signIn()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		found, err := r.OfSubject(t.Context(), "https://idp.example", "alice")
+		if err != nil || len(found) != 1 {
+			t.Errorf("found %d, %v", len(found), err)
+		}
+		if found, err := r.OfSubject(t.Context(), "https://other.example", "alice"); err != nil || len(found) != 0 {
+			t.Errorf("another issuer's alice: %d, %v", len(found), err)
+		}
+	})
+}
+
+func TestOneHandleForOneSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.CacheSize = 1 })
+		held, ticket := r.signIn()
+		for range 100 { // push it out of the cache
+			r.signIn()
+		}
+		again, err := r.Open(t.Context(), ticket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again != held {
+			t.Error("two handles for one session: a stream on the first would outlive its end")
+		}
+	})
+}
+
+func TestTheLimitsAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.IdleTimeout, c.AbsoluteTimeout = 2*time.Hour, 3*time.Hour })
+		s, _ := r.signIn()
+		time.Sleep(90 * time.Minute)
+		if idle, absolute := s.Limits(); idle != 30*time.Minute || absolute != 90*time.Minute {
+			t.Errorf("idle %v, absolute %v", idle, absolute)
+		}
+		s.Touch()
+		if idle, absolute := s.Limits(); idle != 90*time.Minute || absolute != 90*time.Minute {
+			t.Errorf("after a touch: idle %v, absolute %v", idle, absolute)
+		}
+	})
+}
