@@ -11,10 +11,15 @@
 package proxy
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
@@ -135,18 +140,148 @@ type Route struct {
 type Served struct {
 	Route  string // the route's path, "bff" for an endpoint of the gateway, "" for none
 	Method string
-	Status int
+	Status int    // 499 if the client left before there was an answer
 	Code   string // of an error of the gateway's own
 	Took   time.Duration
 }
 
-// Gateway is an http.Handler.
+// Gateway is an http.Handler. It is safe for concurrent use.
 type Gateway struct {
-	cfg Config
+	cfg    Config
+	base   string // base path without a slash at its end
+	origin string // the public origin, as browsers write it
+	hosts  hosts
+	pages  *pages
+	own    map[string]map[string]endpoint // endpoint's path below base → method → handler
 }
 
+// endpoint is a handler that returns what went wrong instead of answering it.
+type endpoint func(w http.ResponseWriter, r *http.Request) error
+
 // New returns a Gateway, or an error that says what is wrong with the configuration.
-func New(cfg Config) (*Gateway, error) { return &Gateway{cfg: cfg}, nil }
+// Nothing is fetched or dialled; the directories of static files are opened.
+func New(cfg Config) (*Gateway, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	g := &Gateway{cfg: cfg.withDefaults()}
+	g.base = strings.TrimSuffix(g.cfg.BasePath, "/")
+	g.origin = g.cfg.PublicURL.Scheme + "://" + canonicalHost(g.cfg.PublicURL.Scheme, g.cfg.PublicURL.Host)
+	g.own = g.endpoints()
+	var err error
+	if g.pages, err = newPages(); err != nil {
+		return nil, err
+	}
+	if g.hosts, err = g.compile(g.cfg.Routes); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// check finds what would make a gateway that nobody can use or that is not safe.
+func (c *Config) check() error {
+	switch u := c.PublicURL; {
+	case u == nil:
+		return errors.New("proxy: PublicURL is missing")
+	case u.Scheme != "https" && u.Scheme != "http", u.Host == "":
+		return fmt.Errorf("proxy: PublicURL %q is no http or https URL with a host", u)
+	case u.User != nil, u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "":
+		return fmt.Errorf("proxy: PublicURL %q has more than scheme, host and port", u.Redacted())
+	}
+	if c.Sessions == nil {
+		return errors.New("proxy: Sessions is missing")
+	}
+	if c.Provider == nil {
+		return errors.New("proxy: Provider is missing")
+	}
+	if c.BasePath != "" && (!plainPath(c.BasePath) || strings.Trim(c.BasePath, "/") == "") {
+		return fmt.Errorf("proxy: BasePath %q must be a plain path such as /bff", c.BasePath)
+	}
+	return nil
+}
+
+// withDefaults fills in what the zero value means.
+func (c Config) withDefaults() Config {
+	if c.BasePath == "" {
+		c.BasePath = "/bff"
+	}
+	if c.PostLogoutURL == "" {
+		c.PostLogoutURL = "/"
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// endpoints is the table of the gateway's own endpoints below the base path.
+func (g *Gateway) endpoints() map[string]map[string]endpoint {
+	return map[string]map[string]endpoint{
+		"/login":    {http.MethodGet: g.login},
+		"/callback": {http.MethodGet: g.callback},
+		"/user":     {http.MethodGet: g.user},
+		"/session":  {http.MethodGet: g.session},
+		"/refresh":  {http.MethodPost: g.refresh},
+		"/logout":   {http.MethodGet: g.logoutGet, http.MethodPost: g.logoutPost},
+	}
+}
 
 // ServeHTTP implements http.Handler.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{w: w, began: g.cfg.Now()}
+	defer func() { g.finish(x, r, recover()) }()
+	if err := g.serve(x, r); err != nil {
+		g.fail(x, r, err)
+	}
+}
+
+// serve fixes the order in which a request is judged: method, host, path, the gateway's
+// own endpoints, route, access. Nothing below may look at the path in another way.
+func (g *Gateway) serve(x *exchange, r *http.Request) error {
+	// TRACE echoes the ticket into a body that scripts can read; CONNECT would make a
+	// tunnel of us.
+	if r.Method == http.MethodTrace || r.Method == http.MethodConnect {
+		return &Problem{Code: MethodNotAllowed, Allow: everyMethod}
+	}
+	x.client = g.clientOf(r)
+	table := g.hosts.find(x.client.host)
+	if table == nil {
+		return &Problem{Code: NotFound, Detail: "This gateway does not serve that host."}
+	}
+	x.path = rawPath(r.URL)
+	target, err := table.judge(x.path)
+	if err != nil {
+		return err
+	}
+	switch {
+	case target == nil:
+		return &Problem{Code: NotFound, Detail: "No route leads there."}
+	case target.own:
+		x.name = "bff"
+		return g.serveOwn(x, r, x.path[len(g.base):])
+	}
+	rt, allow := target.pick(r.Method)
+	if rt == nil {
+		x.name = target.path
+		return &Problem{Code: MethodNotAllowed, Allow: allow}
+	}
+	x.name = rt.Path
+	return g.enter(x, r, rt)
+}
+
+// serveOwn answers an endpoint of the gateway.
+func (g *Gateway) serveOwn(x *exchange, r *http.Request, path string) error {
+	methods, ok := g.own[path]
+	if !ok {
+		return &Problem{Code: NotFound, Detail: "The gateway has no such endpoint."}
+	}
+	handle, ok := methods[r.Method]
+	if !ok {
+		return &Problem{Code: MethodNotAllowed, Allow: strings.Join(slices.Sorted(maps.Keys(methods)), ", ")}
+	}
+	ownHeaders(x.Header())
+	return handle(x, r)
+}

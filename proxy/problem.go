@@ -1,10 +1,25 @@
 package proxy
 
+import (
+	"context"
+	"errors"
+	"maps"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/cloakroom-bff/cloakroom/internal/oidc"
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
 // Code is the stable name of an error that the gateway answers itself; it stands in the
 // Cloakroom-Error header and in the problem body's code.
 type Code string
 
-// The codes. Their status is in the table of problem.go and nowhere else.
+// The codes. Their status is in the function status and nowhere else.
 const (
 	NoSession            Code = "no_session"
 	SessionExpired       Code = "session_expired"
@@ -28,3 +43,229 @@ const (
 	GatewayMisconfigured Code = "gateway_misconfigured"
 	UpstreamTimeout      Code = "upstream_timeout"
 )
+
+// status is the one table of codes and statuses. A code that it does not know is a fault
+// of the gateway.
+func (c Code) status() int {
+	switch c {
+	case NoSession, SessionExpired, InteractionRequired, StepUpRequired:
+		return http.StatusUnauthorized
+	case BadRequest, LoginFailed:
+		return http.StatusBadRequest
+	case CSRFFailed, AccessDenied, InsufficientScope, ClaimRequired:
+		return http.StatusForbidden
+	case NotFound:
+		return http.StatusNotFound
+	case MethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case BodyTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case RefreshThrottled:
+		return http.StatusTooManyRequests
+	case UpstreamUnreachable, ScopeNotAvailable, WrongAudience:
+		return http.StatusBadGateway
+	case UpstreamTimeout:
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusServiceUnavailable
+}
+
+// retryAfter is what a client is told to wait if nobody said how long: the longest pause
+// that the gateway itself makes between two attempts.
+const retryAfter = 5 * time.Second
+
+// everyMethod is the Allow header where a route does not narrow it.
+const everyMethod = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+// Problem is an error that has its answer with it (RFC 9457). Handlers return it, or an
+// error that [problemOf] knows.
+type Problem struct {
+	Code   Code
+	Detail string // what the client may read: what is wrong, what to do
+	Err    error  // what only the log may read; it may be nil
+
+	RetryAfter  time.Duration // of a 429 or 503; zero means five seconds
+	LoginURL    string        // where a login mends it; local
+	Allow       string        // of a 405
+	ClearTicket bool          // the browser's ticket is worth nothing any more
+}
+
+// Error implements error. The text is for logs.
+func (p *Problem) Error() string {
+	if p.Err != nil {
+		return "proxy: " + string(p.Code) + ": " + p.Err.Error()
+	}
+	return "proxy: " + string(p.Code)
+}
+
+// Unwrap returns the detail for the log.
+func (p *Problem) Unwrap() error { return p.Err }
+
+// problem is a Problem that says what its code says and no more.
+func problem(code Code, err error) error { return &Problem{Code: code, Err: err} }
+
+// problemOf is the one mapping from errors to answers. What it does not know is a fault
+// of the gateway's own and is answered without any detail.
+func (g *Gateway) problemOf(err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	if p := g.problemOfRefresh(err); p != nil {
+		return p
+	}
+	if p := problemOfSession(err); p != nil {
+		return p
+	}
+	if e, ok := errors.AsType[*oidc.LoginError](err); ok {
+		if e.Code == "access_denied" {
+			return &Problem{Code: AccessDenied, Err: err, Detail: "The sign-in was refused or cancelled."}
+		}
+		return &Problem{Code: LoginFailed, Err: err, Detail: "The sign-in did not succeed. Please start it again."}
+	}
+	if errors.Is(err, oidc.ErrNotReady) {
+		return &Problem{Code: IDPUnavailable, Err: err, Detail: "The sign-in service does not answer at the moment."}
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &Problem{Code: BodyTooLarge, Err: err}
+	}
+	return &Problem{Code: GatewayMisconfigured, Err: err, Detail: "The gateway cannot answer this request."}
+}
+
+// problemOfSession maps the decisions of a session.Manager; nil if err is none.
+func problemOfSession(err error) *Problem {
+	if e, ok := errors.AsType[*session.EndedError](err); ok {
+		switch e.Reason {
+		case session.Replaced:
+			// The browser may hold the newer ticket already: clearing the cookie would
+			// throw that away.
+			return &Problem{Code: SessionExpired, Err: err, Detail: "A newer sign-in took this session's place."}
+		case session.AccessDenied:
+			return &Problem{Code: AccessDenied, Err: err, ClearTicket: true, Detail: "The sign-in service refuses access."}
+		}
+		return &Problem{Code: SessionExpired, Err: err, ClearTicket: true, Detail: "The session has ended. Please sign in again."}
+	}
+	if e, ok := errors.AsType[*session.ThrottledError](err); ok {
+		return &Problem{Code: RefreshThrottled, Err: err, RetryAfter: e.RetryAfter, Detail: "The session was refreshed a moment ago."}
+	}
+	if _, ok := errors.AsType[*session.StoreError](err); ok {
+		return &Problem{Code: StoreUnavailable, Err: err, Detail: "Sessions cannot be read at the moment. You are still signed in."}
+	}
+	switch {
+	case errors.Is(err, session.ErrThrottled):
+		return &Problem{Code: RefreshThrottled, Err: err}
+	case errors.Is(err, session.ErrNoSession):
+		return &Problem{Code: NoSession, Err: err, Detail: "This needs a sign-in."}
+	}
+	return nil
+}
+
+// problemOfRefresh maps a refresh that gave no token; nil if err is none.
+func (g *Gateway) problemOfRefresh(err error) *Problem {
+	e, ok := errors.AsType[*session.RefreshError](err)
+	if !ok {
+		return nil
+	}
+	p := &Problem{Err: err, RetryAfter: e.RetryAfter}
+	switch e.Class {
+	case session.Transient, session.Unknown:
+		p.Code, p.Detail = IDPUnavailable, "The sign-in service does not answer at the moment. You are still signed in."
+	case session.Operator:
+		p.Code, p.Detail = GatewayMisconfigured, "The gateway's own access to the sign-in service does not work. You are still signed in."
+	case session.Interaction:
+		p.Code, p.Detail = InteractionRequired, "The sign-in service wants to see you."
+		p.LoginURL = g.loginURL("/") + g.demand(e.Demand)
+	case session.Denied:
+		p.Code, p.Detail, p.ClearTicket = AccessDenied, "The sign-in service refuses access.", true
+	case session.Refused:
+		p.Code, p.Detail, p.ClearTicket = SessionExpired, "The session has ended. Please sign in again.", true
+	case session.BadScope:
+		p.Code, p.Detail = ScopeNotAvailable, "The sign-in service gives no token of the scope that this route asks for."
+	case session.BadTarget:
+		p.Code, p.Detail = WrongAudience, "The sign-in service gives no token for the API behind this route."
+	default:
+		p.Code = GatewayMisconfigured
+	}
+	return p
+}
+
+// fail answers an error that a handler returned.
+func (g *Gateway) fail(x *exchange, r *http.Request, err error) {
+	// The client has left: there is nobody to answer, and whatever failed failed for
+	// that. Cutting the connection is the only answer that nobody can mistake.
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		x.status, x.err = statusClientLeft, err
+		panic(http.ErrAbortHandler)
+	}
+	p := g.problemOf(err)
+	x.code, x.err = p.Code, p.Err
+	if x.status != 0 { // The answer has begun.
+		panic(http.ErrAbortHandler)
+	}
+	h := x.Header()
+	clearAnswer(h)
+	ownHeaders(h)
+	h.Set("Cloakroom-Error", string(p.Code))
+	status := p.Code.status()
+	switch status {
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		h.Set("Retry-After", seconds(p.RetryAfter))
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", p.Allow)
+	case http.StatusRequestEntityTooLarge:
+		if r.ProtoMajor == 1 {
+			h.Set("Connection", "close") // The rest of the body is nothing to wait for.
+		}
+	}
+	if p.ClearTicket {
+		g.clearTicket(x)
+	}
+	if classify(r).page {
+		x.err = errors.Join(x.err, g.pages.problem(x, g, p))
+		return
+	}
+	x.err = errors.Join(x.err, encodeJSON(x, "application/problem+json", status, body(p, status)))
+}
+
+// problemBody is the JSON of an error (RFC 9457 §3).
+type problemBody struct {
+	Type     string `json:"type"`
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Code     Code   `json:"code"`
+	Detail   string `json:"detail,omitempty"`
+	LoginURL string `json:"login_url,omitempty"`
+}
+
+func body(p *Problem, status int) problemBody {
+	return problemBody{"about:blank", http.StatusText(status), status, p.Code, p.Detail, p.LoginURL}
+}
+
+// seconds writes a Retry-After (RFC 9110 §10.2.3), rounded up, at least one.
+func seconds(d time.Duration) string {
+	if d <= 0 {
+		d = retryAfter
+	}
+	return strconv.FormatInt(int64(math.Ceil(d.Seconds())), 10)
+}
+
+// clearAnswer takes back what a handler had prepared before it failed. Cookies stay: a
+// handler that set one and then failed meant it.
+func clearAnswer(h http.Header) {
+	for name := range h {
+		if name != "Set-Cookie" {
+			delete(h, name)
+		}
+	}
+}
+
+// demand writes what the provider asked the next login for as further parameters of a
+// login URL, as far as /bff/login would take them.
+func (g *Gateway) demand(params map[string]string) string {
+	out := ""
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		if slices.Contains(g.cfg.LoginParams, name) {
+			out += "&" + url.QueryEscape(name) + "=" + url.QueryEscape(params[name])
+		}
+	}
+	return out
+}

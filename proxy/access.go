@@ -1,0 +1,120 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
+// enter lets a request through a route, or says why not. Nothing goes out without what the
+// route names: a token it cannot have is an error, never a request without one.
+func (g *Gateway) enter(x *exchange, r *http.Request, rt *route) error {
+	if rt.Access != Public {
+		err := g.authorise(x, r, rt)
+		switch {
+		case err == nil:
+		case rt.Access == Optional && dead(err):
+			x.who, x.state, x.token = nil, nil, ""
+		default:
+			return g.unauthenticated(x, r, rt, err)
+		}
+	}
+	x.route = rt
+	if rt.files != nil {
+		return rt.files.serve(x, r)
+	}
+	return rt.forward(x, r)
+}
+
+// authorise finds the session of a request and the token that its route names.
+func (g *Gateway) authorise(x *exchange, r *http.Request, rt *route) error {
+	// Before the ticket is opened: a request that another site made the browser send must
+	// not even extend the session.
+	if !rt.InsecureNoCSRF && g.carriesTicket(r) {
+		if err := g.checkCSRF(r); err != nil {
+			return err
+		}
+	}
+	s, err := g.openTicket(r)
+	if err != nil {
+		return err
+	}
+	if !rt.Background && !opensStream(r) {
+		s.Touch()
+	}
+	if rt.Token == UserToken && rt.Upstream != nil {
+		token, err := s.Token(r.Context(), session.Target{})
+		if err != nil {
+			return err
+		}
+		x.token = token.Token
+	}
+	x.who, x.state = s, s.State()
+	return nil
+}
+
+// dead reports whether err says that there is no live session, which is something else
+// than not being able to tell.
+func dead(err error) bool {
+	_, ended := errors.AsType[*session.EndedError](err)
+	return ended || errors.Is(err, session.ErrNoSession)
+}
+
+// unauthenticated answers a request that a route does not let in: with the hop, with the
+// login, or with the error itself.
+func (g *Gateway) unauthenticated(x *exchange, r *http.Request, rt *route, err error) error {
+	p := g.problemOf(err)
+	if p.Code.status() != http.StatusUnauthorized {
+		return err
+	}
+	q := classify(r)
+	here, long := g.localReturnURL(x.path + query(r))
+	// A link on another site leads here, and a Strict ticket has not come along. The hop's
+	// own navigation is same-origin: it brings the ticket, and does not hop again.
+	if p.Code == NoSession && !g.cfg.Cookie.Lax && q.crossSite && q.topLevel && q.navigation && long == nil {
+		return g.hop(x, r, here)
+	}
+	if long != nil {
+		here = "/"
+	}
+	if !rt.wantsLogin(r, q) {
+		return err
+	}
+	login := g.loginURL(here)
+	if e, ok := errors.AsType[*session.RefreshError](err); ok {
+		login += g.demand(e.Demand)
+	}
+	x.code, x.err = p.Code, p.Err
+	ownHeaders(x.Header())
+	x.Header().Set("Location", login)
+	x.WriteHeader(http.StatusFound)
+	return nil
+}
+
+// wantsLogin reports whether a request without a session is sent to the login. A prefetch
+// never is: nobody has asked for the page yet.
+func (rt *route) wantsLogin(r *http.Request, q request) bool {
+	switch rt.Unauthenticated {
+	case Login:
+		return r.Method == http.MethodGet && !prefetch(r.Header)
+	case ByRequest:
+		return q.navigation
+	}
+	return false
+}
+
+// query is the query of a request as it stood in the request line.
+func query(r *http.Request) string {
+	if r.URL.RawQuery == "" && !r.URL.ForceQuery {
+		return ""
+	}
+	return "?" + r.URL.RawQuery
+}
+
+// opensStream reports whether a request opens a WebSocket or an event stream. Browsers
+// reopen those by themselves, so they are no sign of a user.
+func opensStream(r *http.Request) bool {
+	return isWebSocket(r) || strings.HasPrefix(one(r.Header, "Accept"), "text/event-stream")
+}

@@ -1,0 +1,40 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+// ownHeaders sets what every answer of the gateway itself carries: nobody stores it, no
+// other origin embeds it, no browser guesses its type, and a cache on the way knows what
+// it depends on.
+func ownHeaders(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Vary", "Sec-Fetch-Site, Origin, Cookie")
+}
+
+// writeJSON answers with v, which nobody may store.
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	ownHeaders(w.Header())
+	return encodeJSON(w, "application/json", status, v)
+}
+
+// encodeJSON writes v. It is encoded as a whole before the status goes out, so that a
+// value that has no JSON is still an error that can be answered.
+func encodeJSON(w http.ResponseWriter, mediaType string, status int, v any) error {
+	var b bytes.Buffer
+	if err := json.NewEncoder(&b).Encode(v); err != nil {
+		return fmt.Errorf("proxy: encode answer: %w", err)
+	}
+	w.Header().Set("Content-Type", mediaType)
+	w.WriteHeader(status)
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("proxy: write answer: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,231 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// files serves a directory with a single-page application: what is there is served, and
+// any other address is the application's own, which index.html knows.
+type files struct {
+	root *os.Root // nothing outside can be reached, not by links either
+	// private is set if the files need a session: a shared cache must not keep them.
+	private bool
+}
+
+func openFiles(dir string, private bool) (*files, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("files: %w", err)
+	}
+	return &files{root: root, private: private}, nil
+}
+
+// serve answers with a file.
+func (f *files) serve(x *exchange, r *http.Request) error {
+	name, err := url.PathUnescape(x.path[len(x.route.strip):])
+	if err != nil {
+		return refuse("The path has a percent sign without two hexadecimal digits.")
+	}
+	file, info, err := f.open(name)
+	if errors.Is(err, fs.ErrNotExist) && f.fallsBack(name, r) {
+		name = "index.html"
+		file, info, err = f.open(name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Problem{Code: NotFound, Detail: "There is no such file.", Err: err}
+	}
+	if err != nil {
+		return problem(GatewayMisconfigured, err)
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	h := x.Header()
+	if err := f.describe(h, file, info, path.Base(file.Name())); err != nil {
+		return problem(GatewayMisconfigured, err)
+	}
+	http.ServeContent(x, r, info.Name(), info.ModTime(), file)
+	return nil
+}
+
+// open opens a regular file. Whatever else there is counts as not there: directories
+// without an index, devices, names that begin with a dot, links that lead outside.
+func (f *files) open(name string) (*os.File, fs.FileInfo, error) {
+	name = strings.TrimPrefix(name, "/")
+	if name == "" || strings.HasSuffix(name, "/") {
+		name += "index.html"
+	}
+	if !fs.ValidPath(name) || hidden(name) {
+		return nil, nil, fs.ErrNotExist
+	}
+	// Looked at before it is opened: to open a named pipe would wait for its writer.
+	info, err := f.root.Stat(name)
+	if err != nil {
+		if escape := (*fs.PathError)(nil); errors.As(err, &escape) && !errors.Is(err, fs.ErrPermission) {
+			return nil, nil, fs.ErrNotExist
+		}
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, fs.ErrNotExist
+	}
+	file, err := f.root.Open(name)
+	return file, info, err
+}
+
+// hidden reports whether a segment begins with a dot. .well-known is no secret (RFC 8615).
+func hidden(name string) bool {
+	for segment := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(segment, ".") && segment != ".well-known" {
+			return true
+		}
+	}
+	return false
+}
+
+// fallsBack reports whether an address that names no file is one of the application's. A
+// script or an image that is missing is missing: an HTML page in its place would only
+// hide that.
+func (f *files) fallsBack(name string, r *http.Request) bool {
+	return classify(r).navigation || path.Ext(name) == ""
+}
+
+// Cache-Control of static files.
+const (
+	forever    = "max-age=31536000, immutable"
+	revalidate = "no-cache"
+)
+
+// describe sets the headers of a file: its type, and how long it may be kept.
+func (f *files) describe(h http.Header, file io.ReadSeeker, info fs.FileInfo, name string) error {
+	h.Set("X-Content-Type-Options", "nosniff")
+	if media := mediaType(name); media != "" {
+		h.Set("Content-Type", media)
+	}
+	caching := revalidate
+	if hashed(name) {
+		caching = "public, " + forever
+		if f.private {
+			caching = "private, " + forever
+		}
+	} else if f.private {
+		caching = "private, " + revalidate
+	}
+	h.Set("Cache-Control", caching)
+	if f.private {
+		h.Set("Vary", "Cookie")
+	}
+	tag, err := etag(file, info)
+	if err != nil {
+		return err
+	}
+	h.Set("Etag", tag)
+	return nil
+}
+
+// smallFile is up to where a file's own bytes make its entity tag. Images are built with
+// all times set to one moment, and an index.html that names another script is often as
+// long as the one before.
+const smallFile = 256 << 10
+
+func etag(file io.ReadSeeker, info fs.FileInfo) (string, error) {
+	if info.Size() > smallFile {
+		return `"` + strconv.FormatInt(info.Size(), 36) + "-" + strconv.FormatInt(info.ModTime().UnixNano(), 36) + `"`, nil
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", fmt.Errorf("proxy: read file: %w", err)
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return "", fmt.Errorf("proxy: read file: %w", err)
+	}
+	return `"` + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:12]) + `"`, nil
+}
+
+// hashed reports whether a bundler has put a hash of the content into the name, so that
+// the name never stands for anything else: app.3f9a1c2b.js, index-DiwrgTda.js.
+func hashed(name string) bool {
+	name = strings.TrimSuffix(name, ".map")
+	stem := strings.TrimSuffix(name, path.Ext(name))
+	if stem == name || path.Ext(name) == ".html" {
+		return false
+	}
+	i := strings.LastIndexAny(stem, ".-")
+	if i <= 0 {
+		return false
+	}
+	return looksHashed(stem[i+1:]) || looksHashed(tail(stem))
+}
+
+// tail is the last eight characters of a name whose hash may itself have a "-" in it.
+func tail(stem string) string {
+	i := len(stem) - 8
+	if i < 2 || stem[i-1] != '-' && stem[i-1] != '.' {
+		return ""
+	}
+	return stem[i:]
+}
+
+// looksHashed tells a hash from a word: hexadecimal with a digit, or at least eight
+// characters of base64url with a digit or with capitals inside.
+func looksHashed(s string) bool {
+	if len(s) < 8 || len(s) > 64 {
+		return false
+	}
+	digits, capitals, lower, hexadecimal := 0, 0, 0, true
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			digits++
+		case c >= 'a' && c <= 'z':
+			lower++
+			hexadecimal = hexadecimal && c <= 'f'
+		case c >= 'A' && c <= 'Z':
+			if i > 0 {
+				capitals++
+			}
+			hexadecimal = false
+		case c == '_' || c == '-':
+			hexadecimal = false
+		default:
+			return false
+		}
+	}
+	if digits == len(s) {
+		return false // A date or a version.
+	}
+	return digits > 0 && (hexadecimal || capitals > 0 || digits > 1) || capitals > 1 && lower > 0
+}
+
+// mediaType returns the type of a file by its name, for those that Go does not know
+// everywhere.
+func mediaType(name string) string {
+	switch ext := strings.ToLower(path.Ext(name)); ext {
+	case ".js", ".mjs":
+		return "text/javascript; charset=utf-8"
+	case ".map":
+		return "application/json"
+	case ".webmanifest":
+		return "application/manifest+json"
+	case ".ico":
+		return "image/x-icon"
+	case ".woff2":
+		return "font/woff2"
+	case ".woff":
+		return "font/woff"
+	case ".txt":
+		return "text/plain; charset=utf-8"
+	default:
+		return mime.TypeByExtension(ext)
+	}
+}

@@ -1,0 +1,255 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// newProxy returns the ReverseProxy of a route. Its hooks find the exchange in the
+// request's context.
+func (g *Gateway) newProxy(rt *route, transport http.RoundTripper) *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Rewrite:    rt.rewrite,
+		Transport:  transport,
+		BufferPool: &buffers{},
+		ErrorLog:   slog.NewLogLogger(g.cfg.Log.Handler(), slog.LevelDebug),
+		ModifyResponse: func(res *http.Response) error {
+			return rt.answered(exchangeOf(res.Request.Context()), res)
+		},
+		// Nothing is answered here: the handler returns the error as all handlers do.
+		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
+			exchangeOf(r.Context()).err = err
+		},
+	}
+}
+
+// forward sends a request to the route's upstream and streams the answer back.
+func (rt *route) forward(x *exchange, r *http.Request) error {
+	if r.Method == http.MethodOptions && !rt.mayHop(x, r) {
+		return nil
+	}
+	target, ok := rt.targetOf(x.path)
+	if !ok {
+		return refuse("The path has characters that cannot be forwarded as they are.")
+	}
+	x.target = target
+	if len(r.Header["Upgrade"]) > 0 && !isWebSocket(r) {
+		r.Header.Del("Upgrade") // h2c would be a tunnel past every check (RFC 9110 §7.8).
+	}
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	if r.ContentLength > rt.MaxBody {
+		return problem(BodyTooLarge, nil)
+	}
+	if r.ContentLength != 0 {
+		x.body = &requestBody{ReadCloser: r.Body, left: rt.MaxBody}
+		r.Body = x.body
+	}
+	if x.who != nil {
+		defer x.endStream()
+	}
+	rt.proxy.ServeHTTP(x, r)
+	if x.err != nil {
+		err := x.err
+		x.err = nil
+		return x.failure(r, err)
+	}
+	return nil
+}
+
+// targetOf is the path that the upstream gets for a path that was authorised: the same
+// bytes, but for strip_prefix and the upstream's own path. It fails for bytes that Go's
+// client would write in another way.
+func (rt *route) targetOf(path string) (string, bool) {
+	path = path[len(rt.strip):]
+	if path == "" || path[0] != '/' {
+		path = "/" + path
+	}
+	path = rt.base + path
+	if !strings.HasPrefix(path, "//") {
+		return path, true
+	}
+	u, err := pathURL(path)
+	return path, err == nil && u.EscapedPath() == path
+}
+
+func pathURL(path string) (url.URL, error) {
+	plain, err := url.PathUnescape(path)
+	return url.URL{Path: plain, RawPath: path}, err
+}
+
+// address directs the request at the upstream. A target that begins with one slash goes
+// out as it is, as the opaque part of the URL; with two it would be taken for a host there.
+func (rt *route) address(pr *httputil.ProxyRequest, target string) {
+	out := pr.Out.URL
+	out.Scheme, out.Host, out.User = rt.Upstream.Scheme, rt.Upstream.Host, nil
+	if out.Scheme == "h2c" {
+		out.Scheme = "http"
+	}
+	if strings.HasPrefix(target, "//") {
+		u, _ := pathURL(target) //nolint:errcheck // targetOf has looked
+		out.Opaque, out.Path, out.RawPath = "", u.Path, u.RawPath
+	} else {
+		out.Opaque = target
+	}
+	// The gateway reads no query, so it has no opinion on how it must look.
+	out.RawQuery = pr.In.URL.RawQuery
+	pr.Out.Host = ""
+}
+
+// answered looks at the head of an upstream's answer before it goes to the client.
+func (rt *route) answered(x *exchange, res *http.Response) error {
+	rt.cleanAnswer(res.Header)
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		if !strings.EqualFold(res.Header.Get("Upgrade"), "websocket") || res.Request.Header.Get("Upgrade") == "" {
+			return errors.New("proxy: upstream switched to a protocol that nobody asked for")
+		}
+		x.status = http.StatusSwitchingProtocols
+	}
+	if x.who != nil && isStream(res) {
+		x.watch(res)
+	}
+	return nil
+}
+
+// failure says what a failed exchange with the upstream is to the client.
+func (x *exchange) failure(r *http.Request, err error) error {
+	if b := x.body; b != nil {
+		switch {
+		case b.over.Load():
+			return problem(BodyTooLarge, err)
+		case b.failed.Load() && r.Context().Err() == nil:
+			return &Problem{Code: BadRequest, Detail: "The request's body is damaged.", Err: err}
+		}
+	}
+	if r.Context().Err() != nil {
+		return context.Canceled
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return problem(UpstreamUnreachable, err)
+	}
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		return problem(UpstreamTimeout, err)
+	}
+	return problem(UpstreamUnreachable, err)
+}
+
+// mayHop honours Max-Forwards of an OPTIONS request (RFC 9110 §7.6.2): at zero the gateway
+// is the one that is asked.
+func (rt *route) mayHop(x *exchange, r *http.Request) bool {
+	left, err := strconv.Atoi(one(r.Header, "Max-Forwards"))
+	switch {
+	case err != nil || left < 0:
+		return true
+	case left > 0:
+		r.Header.Set("Max-Forwards", strconv.Itoa(left-1))
+		return true
+	}
+	allow := everyMethod
+	if len(rt.methods) > 0 {
+		allow = strings.Join(rt.methods, ", ")
+	}
+	ownHeaders(x.Header())
+	x.Header().Set("Allow", allow)
+	x.WriteHeader(http.StatusNoContent)
+	return false
+}
+
+// requestBody counts a body whose length nobody said, and remembers whether it was the
+// client who broke it.
+type requestBody struct {
+	io.ReadCloser
+	left   int64       // the transport's goroutine reads
+	over   atomic.Bool // there was more than the route takes
+	failed atomic.Bool // reading failed
+}
+
+var errBodyTooLarge = errors.New("proxy: request body is larger than the route takes")
+
+// Read implements io.Reader. It never hands out a byte beyond the limit.
+func (b *requestBody) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, errBodyTooLarge
+	}
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		b.over.Store(true)
+		return n - 1, errBodyTooLarge
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.failed.Store(true)
+	}
+	return n, err
+}
+
+// transports makes one Transport for each upstream and time-out: the limit until the
+// response header is a Transport's own.
+type transports map[transportKey]*http.Transport
+
+type transportKey struct {
+	upstream string
+	timeout  time.Duration
+}
+
+// Limits of a connection to an upstream.
+const (
+	dialTimeout   = 5 * time.Second
+	idleTimeout   = 90 * time.Second
+	idlePerHost   = 256
+	headerBytes   = 1 << 20
+	continueAfter = time.Second
+)
+
+func (ts transports) get(u *url.URL, timeout time.Duration) *http.Transport {
+	key := transportKey{u.Scheme + "://" + u.Host, timeout}
+	if t := ts[key]; t != nil {
+		return t
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(u.Scheme != "h2c")
+	protocols.SetHTTP2(u.Scheme == "https")
+	protocols.SetUnencryptedHTTP2(u.Scheme == "h2c")
+	t := &http.Transport{
+		// No Proxy: an HTTP_PROXY in the environment is for the way out, not to upstreams.
+		DialContext:            (&net.Dialer{Timeout: min(dialTimeout, timeout), KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    dialTimeout,
+		ResponseHeaderTimeout:  timeout,
+		ExpectContinueTimeout:  continueAfter,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConnsPerHost:    idlePerHost,
+		MaxResponseHeaderBytes: headerBytes,
+		DisableCompression:     true, // What the client did not ask for it does not get.
+		Protocols:              protocols,
+	}
+	ts[key] = t
+	return t
+}
+
+// buffers lends the buffers that answers are copied through.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+// Get implements httputil.BufferPool.
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return p[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+// Put implements httputil.BufferPool.
+func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

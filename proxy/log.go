@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+)
+
+// statusClientLeft is what the log says where nobody was left to answer; nginx made the
+// number known.
+const statusClientLeft = 499
+
+// finish writes the one log line of a request, tells the observer, and turns a panic of a
+// handler into an answer. panicked is what recover returned.
+func (g *Gateway) finish(x *exchange, r *http.Request, panicked any) {
+	abort := panicked != nil
+	if panicked != nil && panicked != http.ErrAbortHandler { //nolint:errorlint // the very value, as the server compares it
+		abort = g.recovered(x, r, panicked)
+	}
+	if x.status == 0 {
+		x.status = http.StatusOK // The server's own choice for a handler that says nothing.
+		if abort {
+			x.status = statusClientLeft
+		}
+	}
+	took := g.cfg.Now().Sub(x.began)
+	level := slog.LevelInfo
+	if x.code.status() >= 500 && x.code != "" {
+		level = slog.LevelWarn
+	}
+	if ctx := r.Context(); g.cfg.Log.Enabled(ctx, level) {
+		attrs := make([]slog.Attr, 0, 9)
+		attrs = append(attrs,
+			slog.String("method", r.Method),
+			slog.String("host", x.client.host),
+			slog.String("path", shortened(x.path)),
+			slog.String("route", x.name),
+			slog.Int("status", x.status),
+			slog.Duration("took", took),
+			slog.String("client", x.client.addr))
+		if x.code != "" {
+			attrs = append(attrs, slog.String("code", string(x.code)))
+		}
+		if x.err != nil {
+			attrs = append(attrs, slog.String("error", x.err.Error()))
+		}
+		g.cfg.Log.LogAttrs(ctx, level, "request", attrs...)
+	}
+	if g.cfg.Observe != nil {
+		g.cfg.Observe(Served{Route: x.name, Method: r.Method, Status: x.status, Code: string(x.code), Took: took})
+	}
+	if abort {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// recovered answers for a handler that panicked and reports whether the connection has to
+// be cut, since the answer had begun. A panic's text can hold anything, a token too; the
+// log gets its type, the text of Go's own run-time errors, and the stack.
+func (g *Gateway) recovered(x *exchange, r *http.Request, panicked any) (abort bool) {
+	text := fmt.Sprintf("panic: %T", panicked)
+	if e, ok := panicked.(runtime.Error); ok {
+		text = "panic: " + e.Error()
+	}
+	g.cfg.Log.LogAttrs(r.Context(), slog.LevelError, text, slog.String("stack", string(debug.Stack())))
+	if x.status != 0 {
+		x.code, x.err = GatewayMisconfigured, errors.New(text)
+		return true
+	}
+	defer func() { abort = recover() != nil }()
+	g.fail(x, r, &Problem{Code: GatewayMisconfigured, Detail: "The gateway cannot answer this request.", Err: errors.New(text)})
+	return false
+}
+
+// shortened bounds what a client can write into the log.
+func shortened(path string) string {
+	const most = 1024
+	if len(path) > most {
+		return path[:most] + "…"
+	}
+	return path
+}
