@@ -23,7 +23,7 @@ import (
 // headers and its body are noted, so that no navigation can take them away.
 type tab struct {
 	t   *testing.T
-	ctx context.Context //nolint:containedctx // chromedp's handle of a tab is a context
+	ctx context.Context // chromedp's handle of a tab is a context
 
 	mu   sync.Mutex
 	seen []sighting

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-		"testing"
+	"testing"
 	"time"
 )
 

@@ -24,7 +24,8 @@ type gateway struct {
 	args  []string
 
 	cmd  *exec.Cmd
-	gone chan error // has the exit once cmd is over
+	gone chan struct{} // closed when cmd is over
+	exit error         // of cmd; read it after gone
 }
 
 // client is how a provider knows the gateway.
@@ -99,8 +100,11 @@ func (g *gateway) start() {
 	if err := g.cmd.Start(); err != nil {
 		g.t.Fatal(err)
 	}
-	g.gone = make(chan error, 1)
-	go func(cmd *exec.Cmd, gone chan<- error) { gone <- cmd.Wait() }(g.cmd, g.gone)
+	g.gone = make(chan struct{})
+	go func() {
+		defer close(g.gone)
+		g.exit = g.cmd.Wait()
+	}()
 	g.t.Cleanup(g.end)
 	eventually(g.t, 20*time.Second, "the gateway is ready; its log is\n"+g.logFile(), g.ready)
 }
@@ -108,9 +112,8 @@ func (g *gateway) start() {
 // ready says whether the gateway serves.
 func (g *gateway) ready() bool {
 	select {
-	case err := <-g.gone:
-		g.cmd = nil
-		g.t.Fatalf("the gateway ended at its start: %v\n%s", err, g.log())
+	case <-g.gone:
+		g.t.Fatalf("the gateway ended at its start: %v\n%s", g.exit, g.log())
 	default:
 	}
 	address := g.url + "/"
@@ -137,7 +140,6 @@ func (g *gateway) kill() {
 		g.t.Fatal(err)
 	}
 	<-g.gone
-	g.cmd = nil
 }
 
 // stop is SIGTERM, after which the gateway must end well and soon.
@@ -147,10 +149,9 @@ func (g *gateway) stop() {
 		g.t.Fatal(err)
 	}
 	select {
-	case err := <-g.gone:
-		g.cmd = nil
-		if err != nil {
-			g.t.Errorf("the gateway ended badly: %v\n%s", err, g.log())
+	case <-g.gone:
+		if g.exit != nil {
+			g.t.Errorf("the gateway ended badly: %v\n%s", g.exit, g.log())
 		}
 	case <-time.After(30 * time.Second):
 		g.t.Errorf("the gateway does not end on SIGTERM\n%s", g.log())
@@ -159,12 +160,8 @@ func (g *gateway) stop() {
 
 // end is for the cleanup: nothing that a test started outlives it.
 func (g *gateway) end() {
-	if g.cmd == nil {
-		return
-	}
-	_ = g.cmd.Process.Kill()
+	_ = g.cmd.Process.Kill() // an error says that it is over already
 	<-g.gone
-	g.cmd = nil
 }
 
 func (g *gateway) logFile() string { return filepath.Join(g.dir, "gateway.log") }
