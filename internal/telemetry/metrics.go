@@ -1,0 +1,174 @@
+// Package telemetry hears what happens and counts it. The core reports events through
+// plain functions (session.Config.Observe, proxy.Config.Observe, oidc.Config.Observe);
+// here they become Prometheus metrics, all named cloakroom_….
+//
+//	metrics := telemetry.NewMetrics("1.2.3")
+//	session.Config{Observe: metrics.Session}
+//	http.Handle("/metrics", metrics.Handler())
+//
+// No label grows with users: routes and reasons come from the configuration and the code.
+package telemetry
+
+import (
+	"net/http"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/cloakroom-bff/cloakroom/internal/oidc"
+	"github.com/cloakroom-bff/cloakroom/proxy"
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
+// Metrics counts events. Its methods are quick, never block and are safe for concurrent
+// use.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	requests       *prometheus.CounterVec
+	requestTimes   *prometheus.HistogramVec
+	errors         *prometheus.CounterVec
+	refreshes      *prometheus.CounterVec
+	refreshTimes   prometheus.Histogram
+	begun          prometheus.Counter
+	ended          *prometheus.CounterVec
+	revocations    *prometheus.CounterVec
+	providerCalls  *prometheus.CounterVec
+	providerTimes  *prometheus.HistogramVec
+	providerReady  prometheus.Gauge
+	storeReachable prometheus.Gauge
+}
+
+// NewMetrics returns metrics on a registry of their own, with those of the process and of
+// the Go runtime.
+func NewMetrics(version string) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cloakroom_requests_total", Help: "Requests that were answered, by route (its path, bff for the gateway's own endpoints), method and status class.",
+		}, []string{"route", "method", "status"}),
+		requestTimes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "cloakroom_request_duration_seconds", Help: "Time from a request to the end of its answer, by route.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"route"}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cloakroom_errors_total", Help: "Answers that were the gateway's own errors, by code.",
+		}, []string{"code"}),
+		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cloakroom_refreshes_total", Help: "Presentations of a refresh token, by outcome.",
+		}, []string{"outcome"}),
+		refreshTimes: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "cloakroom_refresh_duration_seconds", Help: "Time that the provider took for a refresh.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
+		}),
+		begun: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "cloakroom_sessions_begun_total", Help: "Sessions that began.",
+		}),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cloakroom_sessions_ended_total", Help: "Sessions that ended, by reason.",
+		}, []string{"reason"}),
+		revocations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cloakroom_revocations_total", Help: "Attempts to revoke a refresh token, by outcome.",
+		}, []string{"outcome"}),
+		providerCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cloakroom_provider_calls_total", Help: "Calls to the provider, by endpoint and outcome.",
+		}, []string{"endpoint", "outcome"}),
+		providerTimes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "cloakroom_provider_call_duration_seconds", Help: "Time that a call to the provider took, by endpoint.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
+		}, []string{"endpoint"}),
+		providerReady: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cloakroom_provider_ready", Help: "1 if the provider's metadata are known and its configuration fits, as /readyz last saw it.",
+		}),
+		storeReachable: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cloakroom_store_ready", Help: "1 if the session store answers, as /readyz last saw it.",
+		}),
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "cloakroom_build_info", Help: "Always 1; the labels say what runs.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	info.Set(1)
+	m.registry.MustRegister(
+		m.requests, m.requestTimes, m.errors, m.refreshes, m.refreshTimes, m.begun, m.ended, m.revocations,
+		m.providerCalls, m.providerTimes, m.providerReady, m.storeReachable, info,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+// Handler answers a scrape.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// Request counts a request that was answered.
+func (m *Metrics) Request(s proxy.Served) {
+	m.requests.WithLabelValues(s.Route, method(s.Method), statusClass(s.Status)).Inc()
+	m.requestTimes.WithLabelValues(s.Route).Observe(s.Took.Seconds())
+	if s.Code != "" {
+		m.errors.WithLabelValues(string(s.Code)).Inc()
+	}
+}
+
+// Session counts an event of a session.
+func (m *Metrics) Session(e session.Event) {
+	switch e.Kind {
+	case session.Began:
+		m.begun.Inc()
+	case session.Ended:
+		m.ended.WithLabelValues(string(e.Reason)).Inc()
+	case session.Refreshed:
+		m.refreshes.WithLabelValues(e.Outcome).Inc()
+		m.refreshTimes.Observe(e.Took.Seconds())
+	case session.Revoked:
+		m.revocations.WithLabelValues(e.Outcome).Inc()
+	}
+}
+
+// ProviderCall counts a call to the provider.
+func (m *Metrics) ProviderCall(c oidc.Call) {
+	m.providerCalls.WithLabelValues(c.Endpoint, c.Outcome).Inc()
+	m.providerTimes.WithLabelValues(c.Endpoint).Observe(c.Took.Seconds())
+}
+
+// Readiness notes what a look at the provider and the store found.
+func (m *Metrics) Readiness(provider, store error) {
+	m.providerReady.Set(one(provider == nil))
+	m.storeReachable.Set(one(store == nil))
+}
+
+func one(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// statusClass keeps the number of series small.
+func statusClass(status int) string {
+	switch status / 100 {
+	case 1:
+		return "1xx"
+	case 2:
+		return "2xx"
+	case 3:
+		return "3xx"
+	case 4:
+		return "4xx"
+	case 5:
+		return "5xx"
+	}
+	return "none" // the client left first
+}
+
+// method keeps a client's invention out of the labels.
+func method(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
+	}
+	return "other"
+}

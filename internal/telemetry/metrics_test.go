@@ -1,0 +1,66 @@
+package telemetry_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/cloakroom-bff/cloakroom/internal/oidc"
+	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
+	"github.com/cloakroom-bff/cloakroom/proxy"
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
+func scrape(t *testing.T, m *telemetry.Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d", w.Code)
+	}
+	return w.Body.String()
+}
+
+func TestEventsAreCounted(t *testing.T) {
+	m := telemetry.NewMetrics("1.2.3")
+	m.Request(proxy.Served{Route: "/api/", Method: "GET", Status: 200, Took: time.Millisecond})
+	m.Request(proxy.Served{Route: "/api/", Method: "BREW", Status: 401, Code: "no_session"})
+	m.Session(session.Event{Kind: session.Began})
+	m.Session(session.Event{Kind: session.Ended, Reason: session.LoggedOut})
+	m.Session(session.Event{Kind: session.Refreshed, Outcome: "ok", Took: time.Second})
+	m.Session(session.Event{Kind: session.Revoked, Outcome: "failed"})
+	m.ProviderCall(oidc.Call{Endpoint: "token", Outcome: "ok"})
+	got := scrape(t, m)
+	for _, want := range []string{
+		`cloakroom_requests_total{method="GET",route="/api/",status="2xx"} 1`,
+		`cloakroom_requests_total{method="other",route="/api/",status="4xx"} 1`,
+		`cloakroom_errors_total{code="no_session"} 1`,
+		`cloakroom_sessions_begun_total 1`,
+		`cloakroom_sessions_ended_total{reason="logout"} 1`,
+		`cloakroom_refreshes_total{outcome="ok"} 1`,
+		`cloakroom_refresh_duration_seconds_count 1`,
+		`cloakroom_revocations_total{outcome="failed"} 1`,
+		`cloakroom_provider_calls_total{endpoint="token",outcome="ok"} 1`,
+		`cloakroom_build_info{goversion="go`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the scrape lacks %s", want)
+		}
+	}
+}
+
+func TestNamesFollowTheConventions(t *testing.T) {
+	m := telemetry.NewMetrics("1.2.3")
+	m.Request(proxy.Served{Route: "/", Method: "GET", Status: 200})
+	problems, err := promlint.New(strings.NewReader(scrape(t, m))).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
