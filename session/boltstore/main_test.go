@@ -18,16 +18,11 @@ const (
 	childPath = "BOLTSTORE_TEST_PATH"
 )
 
-// children are the processes that tests start.
-func children() map[string]func(path string) error {
-	return map[string]func(path string) error{
+func TestMain(m *testing.M) {
+	child, ok := map[string]func(path string) error{
 		"write until killed": writeUntilKilled,
 		"fill the disk":      fillTheDisk,
-	}
-}
-
-func TestMain(m *testing.M) {
-	child, ok := children()[os.Getenv(childEnv)]
+	}[os.Getenv(childEnv)]
 	if !ok {
 		os.Exit(m.Run())
 	}

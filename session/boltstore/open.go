@@ -44,9 +44,6 @@ func Open(path string, opts Options) (*Store, error) {
 		s.now = time.Now
 	}
 	if err := s.open(); err != nil {
-		if s.file != nil {
-			_ = s.file.Close() // Closed already, unless bbolt gave up half-way.
-		}
 		return nil, err
 	}
 	go s.runWriter() // Close stops it and waits for it.
@@ -69,7 +66,6 @@ func (s *Store) open() (err error) {
 		NoFreelistSync: true,
 		FreelistType:   bbolt.FreelistMapType,
 		NoStatistics:   true,
-		OpenFile:       s.openFile,
 	}
 	if bits.UintSize == 64 && runtime.GOOS != "windows" {
 		opts.InitialMmapSize = 1 << 30 // Addresses only. On Windows it would be the file's size.
@@ -82,13 +78,6 @@ func (s *Store) open() (err error) {
 		return errors.Join(fmt.Errorf("boltstore: prepare %s: %w", s.path, err), s.db.Close())
 	}
 	return nil
-}
-
-// openFile keeps the file that bbolt opens.
-func (s *Store) openFile(path string, flag int, mode os.FileMode) (*os.File, error) {
-	f, err := os.OpenFile(path, flag, mode) //nolint:gosec // The operator names the path.
-	s.file = f
-	return f, err
 }
 
 // inspect looks at a file that is there without changing it. To open a file for writing,
@@ -106,12 +95,12 @@ func (s *Store) inspect() error {
 	case info.Size() == 0:
 		return nil
 	}
-	db, err := bbolt.Open(s.path, 0o600, &bbolt.Options{Timeout: lockWait, ReadOnly: true, OpenFile: s.openFile})
+	db, err := bbolt.Open(s.path, 0o600, &bbolt.Options{Timeout: lockWait, ReadOnly: true})
 	if err != nil {
 		return s.openError(err)
 	}
 	err = db.View(func(tx *bbolt.Tx) error {
-		if info, err = s.file.Stat(); err != nil {
+		if info, err = os.Stat(s.path); err != nil {
 			return s.openError(err)
 		}
 		if info.Size() < tx.Size() {

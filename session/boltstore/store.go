@@ -36,7 +36,6 @@ type Options struct {
 type Store struct {
 	path  string
 	db    *bbolt.DB
-	file  *os.File // db's, to be closed without db when broken
 	every time.Duration
 	log   *slog.Logger
 	now   func() time.Time
@@ -44,7 +43,7 @@ type Store struct {
 	writes  chan *write   // unbuffered: what is received is carried out
 	closing chan struct{} // closed by Close
 	idle    chan struct{} // closed when the writer has returned
-	broken  error         // the writer's, until idle is closed: a transaction that cannot be left
+	broken  error         // the writer's, until idle is closed: damage met while writing
 
 	closeOnce sync.Once
 	closeErr  error
@@ -57,13 +56,13 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
 		<-s.idle
-		shut := s.db.Close
 		if s.broken != nil {
-			// bbolt would wait for the transaction that was never left. Closing the
-			// file gives up its lock, which is all that can still be done.
-			shut = s.file.Close
+			// bbolt would wait for the transaction that was never left. The kernel
+			// closes the file with the process.
+			s.closeErr = s.broken
+			return
 		}
-		if err := shut(); err != nil {
+		if err := s.db.Close(); err != nil {
 			s.closeErr = fmt.Errorf("boltstore: close %s: %w", s.path, err)
 		}
 	})

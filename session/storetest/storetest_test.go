@@ -61,6 +61,9 @@ func TestEveryFlawIsFoundAndEveryCheckFindsOne(t *testing.T) {
 				bitten = true
 				found[c.sentence] = flaw
 				t.Logf("%s\n\t%s\n\t%v", flaw, c.sentence, err)
+				if flaw == aliasesIn || flaw == aliasesOut {
+					break // Under load, the race detector would find it too.
+				}
 			}
 		}
 		if !bitten {

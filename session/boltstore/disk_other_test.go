@@ -1,0 +1,8 @@
+//go:build !linux && !darwin
+
+package boltstore
+
+import "errors"
+
+// fillTheDisk needs a limit on the size of files.
+func fillTheDisk(string) error { return errors.ErrUnsupported }
