@@ -85,7 +85,7 @@ var bans = []ban{
 	},
 	{
 		[]string{"cmd/...", "internal/...", "proxy", "session/..."},
-		[]string{"net/http/pprof", "expvar"},
+		[]string{"net/http/pprof"},
 		"importing it puts a debug page on http.DefaultServeMux",
 	},
 }
