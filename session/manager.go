@@ -159,8 +159,9 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	if err != nil {
 		return nil, "", err
 	}
-	if old != nil && continues(&start.Grant, old.State(), now) {
-		st.Created, st.Deadline = old.State().Created, old.State().Deadline
+	done, goesOn := make(chan struct{}), old != nil && continues(&start.Grant, old.State(), now)
+	if goesOn {
+		done, st.Created, st.Deadline = old.done, old.State().Created, old.State().Deadline
 	}
 	st.Grant.Access = make(map[Target]AccessToken, len(start.Grant.Access))
 	for target, t := range start.Grant.Access {
@@ -178,11 +179,15 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 		return nil, "", &StoreError{err}
 	}
 	st.version = 1
-	s := m.adopt(id, st)
+	s := m.cache.adopt(&Session{m: m, id: id, done: done}, st)
 	m.observe(Event{Kind: Began, ID: id, Subject: st.Grant.Subject})
 	if old != nil {
 		// The new session stands; if the old one cannot be ended now, its limits end it.
-		if err := old.End(ctx, Replaced); err != nil {
+		var successor ID
+		if goesOn {
+			successor = id
+		}
+		if err := old.end(ctx, Replaced, successor); err != nil {
 			m.log.WarnContext(ctx, "the browser's old session could not be ended", "session", old.id.String(), "err", err)
 		}
 	}

@@ -180,9 +180,7 @@ func TestALogoutIsFinal(t *testing.T) {
 		if waited := time.Since(began); waited != 0 {
 			t.Errorf("the logout waited %v for the refresh", waited)
 		}
-		select {
-		case <-s.Done():
-		default:
+		if !closed(s.Done()) {
 			t.Error("Done is open")
 		}
 		all.Wait()
@@ -329,9 +327,18 @@ func TestANewLoginEndsTheOldSessionAndContinuesTheSameUsers(t *testing.T) {
 				if reason(t, err) != session.Replaced {
 					t.Error(err)
 				}
+				if closed(old.Done()) == same {
+					t.Errorf("the old session's streams are closed: %v", !same)
+				}
 				time.Sleep(2 * time.Second)
 				if _, _, revoked := r.provider.counts(); !slices.Equal(revoked, []session.Token{"rt-0"}) {
 					t.Errorf("revoked %d", len(revoked))
+				}
+				if err := s.End(t.Context(), session.LoggedOut); err != nil {
+					t.Fatal(err)
+				}
+				if !closed(old.Done()) {
+					t.Error("the session's end leaves a stream of its predecessor open")
 				}
 			})
 		})
@@ -525,4 +532,13 @@ func TestTheLimitsAreTold(t *testing.T) {
 			t.Errorf("after a touch: idle %v, absolute %v", idle, absolute)
 		}
 	})
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }

@@ -14,7 +14,7 @@ type Session struct {
 	m     *Manager
 	id    ID
 	state atomic.Pointer[State]
-	done  chan struct{} // closed by publish when the session has ended
+	done  chan struct{} // closed by publish when the session has ended; a successor shares it
 
 	seen  atomic.Int64 // unix nanoseconds of the last activity, written down or not
 	noted atomic.Bool  // stands in the manager's list of activity to be written
@@ -33,7 +33,8 @@ func (s *Session) ID() ID { return s.id }
 // State returns the newest state that this process knows. Read only.
 func (s *Session) State() *State { return s.state.Load() }
 
-// Done is closed when the session has ended, for streams.
+// Done is closed when the session has ended, for streams. A session that a new login of
+// the same user continues has not: its streams live as long as its successor.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
 // Seen returns the time of the last activity, written down or not.
@@ -87,6 +88,10 @@ func (s *Session) ended(now time.Time, st *State) error {
 // in the background, also over a restart. Ending an ended session is no error. A refresh
 // that is under way does not delay it; what it brings home is revoked too.
 func (s *Session) End(ctx context.Context, why Reason) error {
+	return s.end(ctx, why, ID{})
+}
+
+func (s *Session) end(ctx context.Context, why Reason, successor ID) error {
 	// A refused token is dead; asking the provider to kill it helps nobody.
 	revoke := !s.m.cfg.KeepTokens && why != TokenRefused
 	st, err := s.change(ctx, func(st *State) error {
@@ -94,6 +99,7 @@ func (s *Session) End(ctx context.Context, why Reason) error {
 			return errUnchanged
 		}
 		st.end(s.m.now(), why, revoke)
+		st.Successor = successor
 		return nil
 	})
 	switch {
@@ -200,7 +206,7 @@ func (s *Session) publish(st *State) {
 		if !s.state.CompareAndSwap(old, st) {
 			continue
 		}
-		if st.Ended != "" && (old == nil || old.Ended == "") {
+		if st.Ended != "" && st.Successor.IsZero() && (old == nil || old.Ended == "") {
 			close(s.done)
 		}
 		if n := st.Seen.UnixNano(); n > s.seen.Load() {

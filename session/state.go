@@ -39,6 +39,10 @@ type State struct {
 	Ended   Reason
 	EndedAt time.Time
 
+	// Successor is the session that goes on with this one after a new login of the same
+	// user; zero if none does. Its streams are then not closed.
+	Successor ID
+
 	// Outbox holds what still has to be revoked after the end; nil when that is done.
 	Outbox *Outbox
 

@@ -20,6 +20,7 @@ type wireState struct {
 	Trouble  *Trouble    `json:"trouble,omitempty"`
 	Ended    Reason      `json:"ended,omitempty"`
 	EndedAt  time.Time   `json:"ended_at,omitzero"`
+	Next     []byte      `json:"successor,omitempty"`
 	Outbox   *wireOutbox `json:"outbox,omitempty"`
 }
 
@@ -72,6 +73,9 @@ func (st *State) wire() wireState {
 			Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Generation: g.Generation,
 		},
 	}
+	if !st.Successor.IsZero() {
+		w.Next = st.Successor[:]
+	}
 	for target, a := range g.Access {
 		w.Grant.Access = append(w.Grant.Access, wireAccess{target, a.Token.Reveal(), a.Type, a.Scope, a.Issued, a.Expiry})
 	}
@@ -95,6 +99,7 @@ func (w *wireState) state() *State {
 			Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Generation: g.Generation,
 		},
 	}
+	copy(st.Successor[:], w.Next)
 	if g.Access != nil {
 		st.Grant.Access = make(map[Target]AccessToken, len(g.Access))
 	}
