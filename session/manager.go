@@ -159,9 +159,9 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	if err != nil {
 		return nil, "", err
 	}
-	done, goesOn := make(chan struct{}), old != nil && continues(&start.Grant, old.State(), now)
+	goesOn := old != nil && continues(&start.Grant, old.State(), now)
 	if goesOn {
-		done, st.Created, st.Deadline = old.done, old.State().Created, old.State().Deadline
+		st.Created, st.Deadline = old.State().Created, old.State().Deadline
 	}
 	st.Grant.Access = make(map[Target]AccessToken, len(start.Grant.Access))
 	for target, t := range start.Grant.Access {
@@ -179,19 +179,28 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 		return nil, "", &StoreError{err}
 	}
 	st.version = 1
-	s := m.cache.adopt(&Session{m: m, id: id, done: done}, st)
+	s := m.adopt(id, st)
 	m.observe(Event{Kind: Began, ID: id, Subject: st.Grant.Subject})
 	if old != nil {
-		// The new session stands; if the old one cannot be ended now, its limits end it.
-		var successor ID
-		if goesOn {
-			successor = id
-		}
-		if err := old.end(ctx, Replaced, successor); err != nil {
-			m.log.WarnContext(ctx, "the browser's old session could not be ended", "session", old.id.String(), "err", err)
-		}
+		m.replace(ctx, old, s, goesOn)
 	}
 	return s, ticket, nil
+}
+
+// replace ends the session in whose place s has come. s stands already: if the old one
+// cannot be ended now, its limits end it.
+func (m *Manager) replace(ctx context.Context, old, s *Session, goesOn bool) {
+	var successor ID
+	if goesOn {
+		successor = s.id
+	}
+	if err := old.end(ctx, Replaced, successor); err != nil {
+		m.log.WarnContext(ctx, "the browser's old session could not be ended", "session", old.id.String(), "err", err)
+		return
+	}
+	if goesOn && old.State().Successor == s.id { // and nobody ended it before us
+		s.life = old.life // s is in nobody's hands yet
+	}
 }
 
 // replaced returns the live session with this id, or nil.
@@ -319,7 +328,7 @@ func (m *Manager) read(ctx context.Context, id ID) (*State, error) {
 
 // adopt returns the handle for a state.
 func (m *Manager) adopt(id ID, st *State) *Session {
-	return m.cache.adopt(&Session{m: m, id: id, done: make(chan struct{})}, st)
+	return m.cache.adopt(&Session{m: m, id: id, life: newLife()}, st)
 }
 
 func (m *Manager) observe(e Event) {

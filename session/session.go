@@ -14,7 +14,7 @@ type Session struct {
 	m     *Manager
 	id    ID
 	state atomic.Pointer[State]
-	done  chan struct{} // closed by publish when the session has ended; a successor shares it
+	life  *life // ended by publish; a successor shares it
 
 	seen  atomic.Int64 // unix nanoseconds of the last activity, written down or not
 	noted atomic.Bool  // stands in the manager's list of activity to be written
@@ -27,6 +27,16 @@ type Session struct {
 	blocked map[Target]*blocked // guarded by mu: targets that the provider will not serve
 }
 
+// life is what a session's streams hang on.
+type life struct {
+	over sync.Once
+	done chan struct{}
+}
+
+func newLife() *life { return &life{done: make(chan struct{})} }
+
+func (l *life) end() { l.over.Do(func() { close(l.done) }) }
+
 // ID returns the name of the session's record.
 func (s *Session) ID() ID { return s.id }
 
@@ -35,7 +45,7 @@ func (s *Session) State() *State { return s.state.Load() }
 
 // Done is closed when the session has ended, for streams. A session that a new login of
 // the same user continues has not: its streams live as long as its successor.
-func (s *Session) Done() <-chan struct{} { return s.done }
+func (s *Session) Done() <-chan struct{} { return s.life.done }
 
 // Seen returns the time of the last activity, written down or not.
 func (s *Session) Seen() time.Time { return time.Unix(0, s.seen.Load()) }
@@ -207,7 +217,7 @@ func (s *Session) publish(st *State) {
 			continue
 		}
 		if st.Ended != "" && st.Successor.IsZero() && (old == nil || old.Ended == "") {
-			close(s.done)
+			s.life.end()
 		}
 		if n := st.Seen.UnixNano(); n > s.seen.Load() {
 			s.seen.Store(n)
