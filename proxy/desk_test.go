@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +26,7 @@ type desk struct {
 	gateway  *Gateway
 	sessions *session.Manager
 	store    *lostStore
+	calls    atomic.Int64 // to the provider
 }
 
 // lostStore is a store that can be lost.
@@ -98,14 +101,15 @@ func newSessions(t testing.TB, refresher session.Refresher) (*session.Manager, *
 
 func newDesk(t testing.TB) *desk {
 	t.Helper()
+	d := &desk{}
 	provider, err := oidc.New(oidc.Config{
 		Issuer: "https://idp.example.net", ClientID: "app", ClientSecret: secret.New("s3cret"),
 		RedirectURL: ownOrigin + "/bff/callback",
+		Transport:   unreachable{&d.calls},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{}
 	d.sessions, d.store = newSessions(t, provider)
 	public, err := url.Parse(ownOrigin)
 	if err != nil {
@@ -119,6 +123,30 @@ func newDesk(t testing.TB) *desk {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// unreachable counts the calls to a provider that is not there.
+type unreachable struct{ calls *atomic.Int64 }
+
+func (u unreachable) RoundTrip(*http.Request) (*http.Response, error) {
+	u.calls.Add(1)
+	return nil, errors.New("connection refused")
+}
+
+// forget puts another gateway in the place of this one, with the same keys and the same
+// store, and nothing in its memory.
+func (d *desk) forget(t testing.TB) {
+	t.Helper()
+	cfg := d.gateway.cfg
+	var err error
+	d.sessions, err = session.New(session.Config{Store: d.store, Keys: d.sessions.Keys(), Refresher: cfg.Provider})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Sessions = d.sessions
+	if d.gateway, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // grant is what the provider would have given somebody.
@@ -154,4 +182,24 @@ func (d *desk) do(t testing.TB, method, target string, header ...string) *http.R
 	w := httptest.NewRecorder()
 	d.gateway.ServeHTTP(w, r)
 	return w.Result()
+}
+
+func startOf(g session.Grant) session.Start { return session.Start{Grant: g} }
+
+func requestWith(t testing.TB, cookies string) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, ownOrigin+"/", nil)
+	r.Header.Set("Cookie", cookies)
+	return r
+}
+
+// hopTarget is where a hop leads.
+func hopTarget(t testing.TB, res *http.Response) string {
+	t.Helper()
+	body := readAll(t, res)
+	found := regexp.MustCompile(`<meta http-equiv="refresh" content="0;url=([^"]*)"`).FindStringSubmatch(body)
+	if res.StatusCode != http.StatusOK || found == nil {
+		t.Fatalf("%s is no hop: %s", res.Status, body)
+	}
+	return html.UnescapeString(found[1])
 }

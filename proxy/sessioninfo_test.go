@@ -138,16 +138,7 @@ func TestAnEndedSessionIsToldOnceAndForAll(t *testing.T) {
 func TestAStoreThatIsAwayLogsNobodyOut(t *testing.T) {
 	d := newDesk(t)
 	_, ticket := d.begin(t, d.grant("alice"))
-	// Another gateway with the same keys and store, and nothing in its memory.
-	m, err := session.New(session.Config{Store: d.store, Keys: d.sessions.Keys(), Refresher: d.gateway.cfg.Provider})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := d.gateway.cfg
-	cfg.Sessions = m
-	if d.gateway, err = New(cfg); err != nil {
-		t.Fatal(err)
-	}
+	d.forget(t)
 	d.store.away.Store(true)
 	for _, call := range [][2]string{
 		{http.MethodGet, "/bff/session"},
