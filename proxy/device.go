@@ -13,8 +13,8 @@ import (
 func (g *Gateway) device(r *http.Request) session.Device {
 	agent := r.UserAgent()
 	return session.Device{
-		Browser: family(agent, browsers),
-		System:  family(agent, systems),
+		Browser: family(agent, browsers()),
+		System:  family(agent, systems()),
 		Address: network(g.clientOf(r).addr),
 	}
 }
@@ -22,10 +22,11 @@ func (g *Gateway) device(r *http.Request) session.Device {
 // mark is a piece of a User-Agent and the family that it gives away.
 type mark struct{ text, family string }
 
-// The order matters, and the lists are read only: nearly every browser also names the ones that it wants to be taken
-// for, Chrome names Safari, and Android names Linux.
-var (
-	browsers = []mark{
+// The order of both lists matters: nearly every browser also names the ones that it wants
+// to be taken for, Chrome names Safari, and Android names Linux.
+
+func browsers() []mark {
+	return []mark{
 		{"Edg", "Edge"},
 		{"OPR/", "Opera"},
 		{"SamsungBrowser/", "Samsung Internet"},
@@ -36,7 +37,10 @@ var (
 		{"Chrome/", "Chrome"},
 		{"Safari/", "Safari"},
 	}
-	systems = []mark{
+}
+
+func systems() []mark {
+	return []mark{
 		{"Android", "Android"},
 		{"iPhone", "iOS"},
 		{"iPad", "iPadOS"},
@@ -46,7 +50,7 @@ var (
 		{"Macintosh", "macOS"},
 		{"Linux", "Linux"},
 	}
-)
+}
 
 // family returns the first family whose mark agent has, or nothing.
 func family(agent string, marks []mark) string {
