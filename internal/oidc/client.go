@@ -2,17 +2,45 @@
 // exchange, refresh, revocation and logout, with every answer of the token endpoint
 // classified in one place.
 //
-// It implements session.Refresher. What a provider does differently is data (a preset),
-// not code.
+//	discovery ─▶ metadata ──┬─▶ AuthorizationURL ─▶ (the browser) ─▶ CheckIssuer
+//	                        │                                            │
+//	                        ├─▶ one POST ─▶ answer ─▶ outcome ◀── Exchange, Refresh
+//	                        │                                            │
+//	             keys ─▶ ID-token checks ◀───────────────────── Exchange, Verify
+//	                        │
+//	                        └─▶ Revoke, LogoutURL
+//
+// A [Client] implements session.Refresher. What a provider does differently is data (a
+// preset), not code:
+//
+//	c, err := oidc.New(oidc.Config{
+//		Issuer:       "https://id.example.com",
+//		ClientID:     "gateway",
+//		ClientSecret: secret.New("…"),
+//		RedirectURL:  "https://app.example.com/bff/callback",
+//		Scopes:       []string{"openid", "offline_access"},
+//	})
+//	…
+//	go c.Run(ctx) // learns where the provider's endpoints are
+//
+// Credentials (a code, a refresh token, the client's secret) go to the endpoints that the
+// configuration or the issuer's own metadata name, never after a redirect, and each
+// refresh token goes out once for each call of Refresh. An access token is opaque; its
+// exp and aud are hints at most.
+//
+// Nothing here logs a token, a code, a verifier or a secret, and errors are cleaned of
+// them.
 package oidc
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/cloakroom-bff/cloakroom/internal/secret"
 	"github.com/cloakroom-bff/cloakroom/session"
@@ -35,28 +63,38 @@ type Config struct {
 	ClientSecret secret.Text
 	ClientAuth   AuthMethod // empty means client_secret_basic
 
-	RedirectURL     string // required: the callback
-	PostLogoutURL   string // absolute, registered at the provider
-	Scopes          []string
+	RedirectURL     string   // required: the callback
+	PostLogoutURL   string   // absolute, registered at the provider
+	Scopes          []string // empty means openid; else openid is among them
 	Audience        string
 	Resource        []string // RFC 8707
 	AuthorizeParams map[string]string
 
-	// Logout is a strategy or a URL template: "auto", "oidc", "local".
+	// Logout is the strategy: "auto" and "oidc" send the browser to the provider's
+	// end_session_endpoint, "local" never does. Empty means auto.
 	Logout string
 	// NoIDTokenHint keeps the ID token out of the logout request.
 	NoIDTokenHint bool
 	// UserInfo merges the userinfo endpoint's claims at login and refresh.
 	UserInfo bool
 
+	// RefreshErrors are error codes that mean something else at this provider when they
+	// answer a refresh; a preset fills it in. Dex, for one, says invalid_request of a
+	// refresh token that is dead. Nil means the standard's codes alone.
+	RefreshErrors map[string]session.Class
+
 	Endpoints Endpoints     // overrides of what discovery says
 	Timeout   time.Duration // of one call; zero means 10 seconds
 	ClockSkew time.Duration // allowed in ID-token checks; zero means 60 seconds
 
-	Transport http.RoundTripper // nil means a clone of http.DefaultTransport
-	Log       *slog.Logger      // nil: nowhere
-	Now       func() time.Time  // nil: time.Now
-	Observe   func(Call)        // told of every call to the provider; must not block
+	// Transport carries every call. Nil means a clone of http.DefaultTransport. A clone
+	// is also made of an *http.Transport, and bound to HTTP/1.1: of that it is known
+	// that nothing is sent twice (see the comment at send).
+	Transport http.RoundTripper
+
+	Log     *slog.Logger     // nil: nowhere
+	Now     func() time.Time // nil: time.Now
+	Observe func(Call)       // told of every call to the provider; must not block
 }
 
 // Endpoints are the provider's addresses. Empty ones come from discovery.
@@ -72,33 +110,53 @@ type Call struct {
 }
 
 // Client is a relying party of one provider. It is safe for concurrent use.
-type Client struct{ cfg Config }
+type Client struct {
+	cfg    Config
+	log    *slog.Logger
+	now    func() time.Time
+	closed *http.Client // follows no redirect: for calls that carry credentials
+	open   *http.Client // follows a few, never out of TLS: discovery and keys
+	keys   *keySet
+	warned onces
 
-// New returns a Client. It makes no call: Run does.
-func New(cfg Config) (*Client, error) { return &Client{cfg: cfg}, nil }
+	flight singleflight.Group // of discovery
 
-// Run fetches the provider's metadata and retries until it has them, with a growing
-// pause. It returns when it has, or when ctx ends.
-func (c *Client) Run(ctx context.Context) error { panic("stub") }
+	mu      sync.Mutex // guards what follows
+	meta    *metadata  // nil while unknown
+	problem error      // why meta is unknown
+	tried   time.Time  // when problem came up
+}
 
-// Ready is nil once the provider's metadata is known; else it says why not, for an
-// operator. Calls that need the metadata fetch it themselves if Run has not yet.
-func (c *Client) Ready() error { panic("stub") }
+// New returns a Client, or an error that says what is wrong with the configuration. It
+// makes no call: Run does.
+func New(cfg Config) (*Client, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	c := &Client{cfg: cfg, log: cfg.Log, now: cfg.Now}
+	transport := transportOf(cfg.Transport)
+	c.closed = &http.Client{Transport: transport, CheckRedirect: noRedirect}
+	c.open = &http.Client{Transport: transport, CheckRedirect: safeRedirect}
+	c.keys = &keySet{fetch: c.fetchKeys, now: cfg.Now}
+	if m := fromConfig(cfg); m.complete(cfg) {
+		c.meta = m
+	} else {
+		c.problem = errNotAsked
+	}
+	return c, nil
+}
 
 // Issuer and ClientID name the grant's owner.
 func (c *Client) Issuer() string   { return c.cfg.Issuer }
 func (c *Client) ClientID() string { return c.cfg.ClientID }
 
-// AuthRequest is one login attempt as the provider sees it.
-type AuthRequest struct {
-	State    string
-	Nonce    string
-	Verifier string     // PKCE, RFC 7636 §4.1
-	Params   url.Values // allow-listed parameters of /bff/login; nil for none
-}
-
 // ErrNotReady says that the provider's metadata is not known yet. It comes wrapped.
 var ErrNotReady = errors.New("oidc: provider is not known yet")
+
+// ErrForeign says that a token belongs to another issuer or client than this one. It was
+// not sent anywhere. It comes wrapped.
+var ErrForeign = errors.New("oidc: token of another issuer or client")
 
 // LoginError is a login that the provider, or a check of ours, refused.
 type LoginError struct {
@@ -112,39 +170,53 @@ func (e *LoginError) Error() string { return "oidc: login refused: " + e.Err.Err
 // Unwrap returns the detail.
 func (e *LoginError) Unwrap() error { return e.Err }
 
-// AuthorizationURL is where a login navigates to (RFC 6749 §4.1.1, RFC 7636, OpenID
-// Connect Core §3.1.2.1). It waits for the metadata as long as ctx allows; without it the
-// error wraps ErrNotReady.
-func (c *Client) AuthorizationURL(ctx context.Context, a AuthRequest) (string, error) {
-	panic("stub")
+// AuthRequest is one login attempt as the provider sees it.
+type AuthRequest struct {
+	State    string
+	Nonce    string
+	Verifier string     // PKCE, RFC 7636 §4.1
+	Params   url.Values // allow-listed parameters of /bff/login; nil for none
 }
 
-// CheckIssuer judges the iss parameter of an authorization response, good or bad
-// (RFC 9207 §2.4). present says whether there was one. The error is a *LoginError.
-func (c *Client) CheckIssuer(ctx context.Context, iss string, present bool) error { panic("stub") }
-
-// Exchange redeems a code and verifies the ID token. The error is a *LoginError if the
-// login is refused, a *session.RefreshError if the provider could not answer.
-func (c *Client) Exchange(ctx context.Context, code string, a AuthRequest) (*session.Grant, error) {
-	panic("stub")
+// owns reports whether a grant of this issuer and client is ours to present.
+func (c *Client) owns(issuer, clientID string) bool {
+	return issuer == c.cfg.Issuer && clientID == c.cfg.ClientID
 }
 
-// Refresh implements session.Refresher.
-func (c *Client) Refresh(ctx context.Context, g *session.Grant, t session.Target) (*session.Renewal, error) {
-	panic("stub")
+// observe tells of one call. err decides the outcome.
+func (c *Client) observe(endpoint string, began time.Time, err error) {
+	if c.cfg.Observe == nil {
+		return
+	}
+	outcome := "ok"
+	if err != nil {
+		outcome = session.Transient.String()
+		if failed, ok := errors.AsType[*session.RefreshError](err); ok {
+			outcome = failed.Class.String()
+		}
+	}
+	c.cfg.Observe(Call{Endpoint: endpoint, Outcome: outcome, Took: c.now().Sub(began)})
 }
 
-// Verify implements session.Refresher (OpenID Connect Core §12.2).
-func (c *Client) Verify(ctx context.Context, g *session.Grant, idToken session.Token) (*session.Identity, error) {
-	panic("stub")
+// onces remembers what was said already, within bounds: a provider must not be able to
+// make it grow.
+type onces struct {
+	mu   sync.Mutex
+	seen map[string]bool
 }
 
-// Revoke implements session.Refresher (RFC 7009).
-func (c *Client) Revoke(ctx context.Context, r session.Revocation) error { panic("stub") }
-
-// LogoutURL is where a logout navigates to at the provider (OpenID Connect RP-Initiated
-// Logout 1.0 §2). It makes no call. It is empty if the provider is not to be asked: the
-// strategy is local, or the metadata is unknown or has no end_session_endpoint.
-func (c *Client) LogoutURL(g *session.Grant, state string) string { panic("stub") }
+func (o *onces) first(key string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	const most = 64
+	if o.seen[key] || len(o.seen) >= most {
+		return false
+	}
+	if o.seen == nil {
+		o.seen = make(map[string]bool)
+	}
+	o.seen[key] = true
+	return true
+}
 
 var _ session.Refresher = (*Client)(nil)

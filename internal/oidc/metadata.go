@@ -1,0 +1,131 @@
+package oidc
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
+// metadata is what is known of the provider (OpenID Connect Discovery 1.0 §3, RFC 8414).
+// It is never changed, only replaced.
+type metadata struct {
+	Issuer                string   `json:"issuer"`
+	AuthorizationEndpoint string   `json:"authorization_endpoint"`
+	TokenEndpoint         string   `json:"token_endpoint"`
+	JWKSURI               string   `json:"jwks_uri"`
+	RevocationEndpoint    string   `json:"revocation_endpoint"`
+	EndSessionEndpoint    string   `json:"end_session_endpoint"`
+	UserInfoEndpoint      string   `json:"userinfo_endpoint"`
+	SigningAlgs           []string `json:"id_token_signing_alg_values_supported"`
+	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
+	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
+}
+
+// wellKnown is the address of an issuer's metadata: the path is appended, a slash at the
+// issuer's end is not doubled (OpenID Connect Discovery 1.0 §4.1).
+func wellKnown(issuer string) string {
+	return strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
+}
+
+// fromConfig is what is known without asking the provider.
+func fromConfig(cfg Config) *metadata {
+	return new(metadata).override(cfg)
+}
+
+// override puts the configured endpoints in the place of the discovered ones.
+func (m *metadata) override(cfg Config) *metadata {
+	m.Issuer = cfg.Issuer
+	for _, e := range []struct {
+		to   *string
+		from string
+	}{
+		{&m.AuthorizationEndpoint, cfg.Endpoints.Authorization},
+		{&m.TokenEndpoint, cfg.Endpoints.Token},
+		{&m.JWKSURI, cfg.Endpoints.JWKS},
+		{&m.RevocationEndpoint, cfg.Endpoints.Revocation},
+		{&m.EndSessionEndpoint, cfg.Endpoints.EndSession},
+		{&m.UserInfoEndpoint, cfg.Endpoints.UserInfo},
+	} {
+		if e.from != "" {
+			*e.to = e.from
+		}
+	}
+	return m
+}
+
+// complete reports whether a login and a refresh are possible with m.
+func (m *metadata) complete(cfg Config) bool {
+	return m.AuthorizationEndpoint != "" && m.TokenEndpoint != "" && m.JWKSURI != "" &&
+		(!cfg.UserInfo || m.UserInfoEndpoint != "")
+}
+
+// readMetadata judges a discovery document. What makes it unusable and will not mend by
+// itself is a *session.RefreshError of class Operator.
+func readMetadata(doc []byte, cfg Config) (*metadata, error) {
+	m := new(metadata)
+	if err := json.Unmarshal(doc, m); err != nil {
+		return nil, fmt.Errorf("%w: the discovery document of %s is no valid JSON: %w", ErrNotReady, cfg.Issuer, err)
+	}
+	// Somebody else's metadata under our issuer's address would send codes and secrets to
+	// their endpoints (mix-up, RFC 8414 §6.2). Not one slash may differ.
+	if m.Issuer != cfg.Issuer {
+		return nil, misconfigured("the issuer is configured as %q, but the provider calls itself %q: use its spelling if that is the right one", cfg.Issuer, short(m.Issuer))
+	}
+	// Plain would give the verifier away with the authorization request (RFC 7636 §7.2).
+	if m.ChallengeMethods != nil && !slices.Contains(m.ChallengeMethods, "S256") {
+		return nil, misconfigured("the provider does not offer PKCE with S256 (code_challenge_methods_supported): switch it on there")
+	}
+	m = m.override(cfg)
+	if !m.complete(cfg) {
+		return nil, misconfigured("the discovery document of %s lacks %s: set provider.endpoints", cfg.Issuer, m.missing(cfg))
+	}
+	if len(m.algorithms()) == 0 {
+		return nil, misconfigured("the provider signs ID tokens with none of %v (id_token_signing_alg_values_supported)", algorithms())
+	}
+	if err := m.endpoints().check(); err != nil {
+		return nil, misconfigured("the discovery document of %s cannot be used: %w", cfg.Issuer, err)
+	}
+	return m, nil
+}
+
+// misconfigured is a fault in the provider's or the gateway's set-up.
+func misconfigured(format string, args ...any) error {
+	err := fmt.Errorf("%w: "+format, append([]any{ErrNotReady}, args...)...)
+	return &session.RefreshError{Class: session.Operator, Err: err}
+}
+
+func (m *metadata) endpoints() Endpoints {
+	return Endpoints{m.AuthorizationEndpoint, m.TokenEndpoint, m.JWKSURI, m.RevocationEndpoint, m.EndSessionEndpoint, m.UserInfoEndpoint}
+}
+
+func (m *metadata) missing(cfg Config) string {
+	var names []string
+	if m.AuthorizationEndpoint == "" {
+		names = append(names, "authorization_endpoint")
+	}
+	if m.TokenEndpoint == "" {
+		names = append(names, "token_endpoint")
+	}
+	if m.JWKSURI == "" {
+		names = append(names, "jwks_uri")
+	}
+	if cfg.UserInfo && m.UserInfoEndpoint == "" {
+		names = append(names, "userinfo_endpoint")
+	}
+	return strings.Join(names, ", ")
+}
+
+// algorithms are those that an ID token may be signed with: ours, and of them those that
+// the provider announces, if it announces any.
+func (m *metadata) algorithms() []string {
+	if m.SigningAlgs == nil {
+		return algorithms()
+	}
+	return slices.DeleteFunc(algorithms(), func(alg string) bool { return !slices.Contains(m.SigningAlgs, alg) })
+}
+
+var errNotAsked = errors.New("the provider has not been asked yet")

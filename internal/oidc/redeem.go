@@ -1,0 +1,127 @@
+package oidc
+
+import (
+	"context"
+	"net/url"
+	"strings"
+
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
+// tokens are what came of presenting a grant. After a failure only the refresh token may
+// be there.
+type tokens struct {
+	access  session.AccessToken
+	refresh session.Token
+	id      session.Token
+	answer  *answer // nil if none came
+}
+
+// redeem presents a grant, a code or a refresh token, once (RFC 6749 §4.1.3, §6). The
+// failure is nil, or complete: whoever gets it needs to add nothing. special are the
+// error codes that mean something else here.
+func (c *Client) redeem(ctx context.Context, address string, form url.Values, t session.Target, special map[string]session.Class) (*tokens, *session.RefreshError) {
+	began := c.now()
+	got, failed := c.present(ctx, address, form, t, special)
+	if failed != nil {
+		c.observe("token", began, failed)
+		return got, failed
+	}
+	c.observe("token", began, nil)
+	got.access.Issued = began
+	got.access.Expiry = expiry(got.answer, began)
+	c.remark(ctx, got.answer, got.access)
+	return got, nil
+}
+
+func (c *Client) present(ctx context.Context, address string, form url.Values, t session.Target, special map[string]session.Class) (*tokens, *session.RefreshError) {
+	r, failed := c.send(ctx, address, form)
+	if failed != nil {
+		return &tokens{}, failed
+	}
+	a := readAnswer(r)
+	got := &tokens{answer: a}
+	if a.good() {
+		got.refresh = session.Token(a.text("refresh_token"))
+	}
+	failed = a.classify(special)
+	if failed == nil {
+		failed = a.elsewhere(t)
+	}
+	if failed != nil {
+		if _, known := classOf(failed.Code); !known && failed.Code != "" && c.warned.first("code "+failed.Code) {
+			c.log.WarnContext(ctx, "the provider's token endpoint answers with an unknown error code", "code", c.cleanText(failed.Code, form, a))
+		}
+		c.explain(failed, a, form)
+		return got, failed
+	}
+	got.id = session.Token(a.text("id_token"))
+	got.access = session.AccessToken{
+		Token: session.Token(a.text("access_token")),
+		Type:  a.text("token_type"),
+		Scope: a.text("scope"),
+	}
+	if got.access.Type == "" {
+		got.access.Type = "Bearer"
+	}
+	return got, nil
+}
+
+// remark says once what an operator should know of a provider's lifetimes.
+func (c *Client) remark(ctx context.Context, a *answer, t session.AccessToken) {
+	life, told := lifetime(a.members["expires_in"])
+	switch {
+	case told && life <= 0:
+		if c.warned.first("clock") {
+			c.log.WarnContext(ctx, "the provider gives access tokens that have expired already: compare its clock with this machine's", "expires_in", short(string(a.members["expires_in"])))
+		}
+	case !told && t.Expiry.IsZero():
+		if c.warned.first("endless") {
+			c.log.WarnContext(ctx, "the provider does not say how long its access tokens live; they are refreshed when an API refuses them")
+		}
+	}
+}
+
+// Refresh implements session.Refresher. It presents the grant's refresh token once. The
+// scope is sent only if t asks for one, audience and resource only if t has them.
+//
+// A grant of another issuer or client is not presented: the error's class is Operator and
+// it wraps ErrForeign.
+func (c *Client) Refresh(ctx context.Context, g *session.Grant, t session.Target) (*session.Renewal, error) {
+	if !c.owns(g.Issuer, g.ClientID) {
+		return nil, &session.RefreshError{Class: session.Operator, Err: ErrForeign}
+	}
+	m, err := c.provider(ctx)
+	if err != nil {
+		return nil, notReady(err)
+	}
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {g.RefreshToken.Reveal()}}
+	for name, value := range map[string]string{"scope": t.Scope, "audience": t.Audience, "resource": t.Resource} {
+		if value != "" {
+			form.Set(name, value)
+		}
+	}
+	got, failed := c.redeem(ctx, m.TokenEndpoint, form, t, c.cfg.RefreshErrors)
+	if failed != nil {
+		if got.refresh == "" {
+			return nil, failed
+		}
+		return &session.Renewal{RefreshToken: got.refresh}, failed
+	}
+	if got.access.Scope == "" { // as asked for
+		got.access.Scope = c.askedScope(g, t)
+	}
+	return &session.Renewal{Access: got.access, RefreshToken: got.refresh, IDToken: got.id}, nil
+}
+
+// askedScope is the scope of a token whose answer does not say (RFC 6749 §5.1, §6).
+func (c *Client) askedScope(g *session.Grant, t session.Target) string {
+	if t.Scope != "" {
+		return t.Scope
+	}
+	if last := g.Access[t].Scope; last != "" {
+		return last
+	}
+	return strings.Join(c.cfg.Scopes, " ")
+}
+
