@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -103,16 +102,22 @@ func TestARoundThatFailsIsLoggedAndTheNextOneTriesAgain(t *testing.T) {
 }
 
 func TestRunEndsWithTheStore(t *testing.T) {
-	s, err := Open(filepath.Join(t.TempDir(), "sessions.db"), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error)
-	go func() { done <- s.Run(context.WithoutCancel(t.Context())) }()
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
-		t.Errorf("Run: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, Options{})
+		done := make(chan error, 1)
+		go func() { done <- s.Run(context.WithoutCancel(t.Context())) }()
+		synctest.Wait() // Run waits for its next round.
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		default:
+			t.Error("Run still runs")
+		}
+	})
 }

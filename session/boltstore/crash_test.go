@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -36,7 +37,7 @@ func writeUntilKilled(path string) error {
 		defer out.Unlock()
 		fmt.Println(n, version)
 	}
-	seed := rand.Uint32() //nolint:gosec // Only to differ from the rounds before.
+	seed := rand.Uint32()
 	failed := make(chan error, crashWriters)
 	for w := range uint32(crashWriters) {
 		go func() {
@@ -86,7 +87,7 @@ func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sessions.db")
 	kept := map[uint32]uint64{} // The last promise for each record, over all rounds.
 	for round := range crashRounds {
-		promises := killed(t, path, 20+rand.IntN(400)) //nolint:gosec // When to kill.
+		promises := killed(t, path, 20+rand.IntN(400))
 		if len(promises) == 0 {
 			t.Fatal("the child has promised nothing")
 		}
@@ -114,7 +115,7 @@ func killed(t *testing.T, path string, after int) []promised {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	child := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // This very binary.
+	child := exec.CommandContext(ctx, os.Args[0])
 	child.Env = append(os.Environ(), childEnv+"=write until killed", childPath+"="+path)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
@@ -149,7 +150,7 @@ func verify(t *testing.T, s *Store, kept map[uint32]uint64) {
 	t.Helper()
 	for n, version := range kept {
 		r, err := s.Load(t.Context(), crashRecord(n).ID)
-		gone := err == session.ErrNotFound //nolint:errorlint // Exactly this.
+		gone := errors.Is(err, session.ErrNotFound)
 		switch {
 		case err != nil && !gone:
 			t.Errorf("record %d: %v", n, err)

@@ -35,8 +35,8 @@ func fillTheDisk(path string) error {
 	}
 	r.Version = 1
 	for _, limit := range []func() (uint64, error){
-		func() (uint64, error) { info, err := os.Stat(path); return uint64(info.Size()), err }, //nolint:gosec // Not negative.
-		func() (uint64, error) { return uint64(2*os.Getpagesize() + 1000), nil },               //nolint:gosec // Not negative.
+		func() (uint64, error) { info, err := os.Stat(path); return uint64(info.Size()), err },
+		func() (uint64, error) { return uint64(2*os.Getpagesize() + 1000), nil },
 	} {
 		size, err := limit()
 		if err != nil {
@@ -74,10 +74,10 @@ func withoutSpace(size uint64, f func() error) error {
 // refusesWrites says where the store does not do what it must on a full disk: fail large
 // writes without a decision, and go on reading what was there.
 func refusesWrites(ctx context.Context, s *Store, r session.Record) error {
-	large := record(1, strings.Repeat("x", 24<<20))
-	for range 3 {
+	large := record(1, strings.Repeat("x", 20<<20))
+	for range 2 {
 		if err := s.Create(ctx, large); err == nil || isDecision(err) {
-			return fmt.Errorf("a large Create: the error is %w, want one that is no decision", err)
+			return fmt.Errorf("a large Create: the error is %s, want one that is no decision", fmt.Sprint(err))
 		}
 	}
 	got, err := s.Load(ctx, r.ID)
@@ -88,15 +88,18 @@ func refusesWrites(ctx context.Context, s *Store, r session.Record) error {
 		return fmt.Errorf("the record is %q in version %d, want %q in %d", got.Data, got.Version, r.Data, r.Version)
 	}
 	found, err := s.Find(ctx, r.Index[0])
-	if err != nil || len(found) != 1 {
-		return fmt.Errorf("%d records found, want 1: %w", len(found), err)
+	if err != nil {
+		return err
+	}
+	if len(found) != 1 {
+		return fmt.Errorf("%d records found, want 1", len(found))
 	}
 	return nil
 }
 
 func TestAFullDiskFailsWritesUntilThereIsSpace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sessions.db")
-	child := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // This very binary.
+	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), childEnv+"=fill the disk", childPath+"="+path)
 	out, err := child.CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != "survived 3" {

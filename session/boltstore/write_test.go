@@ -147,7 +147,7 @@ func TestACommitThatFailsFailsAllThatShareItAndNothingElse(t *testing.T) {
 	s.db.MaxSize = 1 // The writer reads it only after release.
 	first := queue(func() error { return s.Replace(t.Context(), changed) })
 	conflict := queue(func() error { return s.Replace(t.Context(), changed) })
-	large := queue(func() error { return s.Create(t.Context(), record(2, strings.Repeat("x", 32<<20))) })
+	large := queue(func() error { return s.Create(t.Context(), record(2, strings.Repeat("x", 20<<20))) })
 	release()
 	for what, done := range map[string]<-chan error{"the first": first, "the conflict": conflict, "the large one": large} {
 		// The conflict was with a version that does not exist: it is no decision either.

@@ -133,7 +133,7 @@ var loadChecks = []check{
 			}
 			r.Version = m[r.ID].Version
 			if random.IntN(4) == 0 {
-				r.Version += uint64(random.IntN(3)) //nolint:gosec // 0 to 2.
+				r.Version += uint64(random.IntN(3))
 			}
 			if err := m.step(ctx, f, random.IntN(5), r, keys); err != nil {
 				return fmt.Errorf("step %d: %w", step, err)

@@ -126,7 +126,7 @@ func (m *memory) valid(r session.Record) error {
 	return nil
 }
 
-// gap is where a store without a lock loses.
+// gap is where a store without a lock loses: the sleep is the flaw, nobody waits for it.
 func (m *memory) gap() {
 	m.mu.Unlock()
 	runtime.Gosched()

@@ -45,20 +45,20 @@ func clone(r session.Record) session.Record {
 func same(got, want session.Record) error {
 	switch {
 	case got.ID != want.ID:
-		return fmt.Errorf("ID is %s, want %s", got.ID, want.ID)
+		return fmt.Errorf("the ID is %s, want %s", got.ID, want.ID)
 	case got.Version != want.Version:
-		return fmt.Errorf("Version is %d, want %d", got.Version, want.Version)
+		return fmt.Errorf("the Version is %d, want %d", got.Version, want.Version)
 	case !bytes.Equal(got.Data, want.Data):
-		return fmt.Errorf("Data is %s, want %s", brief(got.Data), brief(want.Data))
+		return fmt.Errorf("the Data is %s, want %s", brief(got.Data), brief(want.Data))
 	case !slices.Equal(got.Index, want.Index):
-		return fmt.Errorf("Index has %d keys, want %d, or they are others", len(got.Index), len(want.Index))
+		return fmt.Errorf("the Index has %d keys, want %d, or they are others", len(got.Index), len(want.Index))
 	}
 	return errors.Join(sameTime("Due", got.Due, want.Due), sameTime("Expires", got.Expires, want.Expires))
 }
 
 func sameTime(field string, got, want time.Time) error {
 	if off := got.Sub(want).Abs(); off > precision || got.IsZero() != want.IsZero() {
-		return fmt.Errorf("%s is %v, want %v", field, got, want)
+		return fmt.Errorf("the %s is %v, want %v", field, got, want)
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func is(what string, err, want error) error {
 	if errors.Is(err, want) {
 		return nil
 	}
-	return fmt.Errorf("%s: the error is %v, want %v", what, err, want)
+	return fmt.Errorf("%s: the error is %s, want %s", what, fmt.Sprint(err), fmt.Sprint(want))
 }
 
 // isNoDecision says that an error is missing, or is one of the three decisions.
