@@ -1,16 +1,48 @@
 // Package devidp is a development OpenID provider: stricter than any real one, and
 // misbehaving on request. It is the demo's and the tests' other half, and listens on
-// loopback only.
+// loopback only. Its keys and everything it knows live in memory and die with it.
+//
+//	client                                  devidp
+//	  │  GET  /.well-known/openid-configuration, /jwks        discovery.go, keys.go
+//	  │  GET  /authorize → page → POST /sign-in → callback    authorize.go, signin.go
+//	  │  POST /token   code, then refresh tokens              token.go, grant.go
+//	  │  POST /revoke  GET /userinfo  GET /end_session
+//	  ▼
+//	test or demo: Adjust (knobs), Hold, Revoke…, Stats, Requests, Tokens, or Control over HTTP
+//
+// Left alone it demands everything that a standard allows it to demand: PKCE with S256,
+// state and nonce, exact redirect URIs, one way of client authentication with nothing sent
+// empty or twice. Codes work once; a second use kills what came of the first. Refresh
+// tokens rotate at each use, and a second use of one kills its grant.
+//
+//	idp, err := devidp.Listen(devidp.Config{Clients: []devidp.Client{{
+//		ID: "app", Secret: "s", RedirectURIs: []string{"http://localhost:8080/bff/callback"},
+//	}}})
+//	defer idp.Close()
+//	idp.Adjust(func(k *devidp.Knobs) { k.AccessTokenTTL = 5 * time.Second })
+//	held := idp.Hold(devidp.TokenEndpoint) // the next answer is worked out, and waits
+//	…
+//	held.Release()
+//	idp.Stats().Reuses // how often a used refresh token came again
 package devidp
 
 import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 )
 
 // Config configures a [Provider].
 type Config struct {
-	// Issuer is the provider's own address, for example http://127.0.0.1:5001.
+	// Issuer is the provider's own address, for example http://127.0.0.1:5001. It may
+	// have a path, and end in a slash. [Listen] wants no address here, but takes a path.
 	Issuer  string
 	Clients []Client
 	Users   []User // nil means alice and bob
@@ -31,30 +63,164 @@ type User struct {
 	Claims map[string]any // name, email, roles …
 }
 
-// Knobs turn the provider's behaviour.
-type Knobs struct{}
-
-// Provider is an http.Handler.
-type Provider struct{}
-
-// New returns a provider with fresh keys.
-func New(cfg Config) (*Provider, error) { panic("stub") }
-
-// ServeHTTP implements http.Handler.
-func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
-
-// Adjust changes the knobs while the provider runs.
-func (p *Provider) Adjust(turn func(*Knobs)) {}
-
-// Server is a provider on a loopback listener.
-type Server struct {
-	*Provider
-	URL string // the issuer
+// subject returns the user's sub claim.
+func (u User) subject() string {
+	if sub, ok := u.Claims["sub"].(string); ok {
+		return sub
+	}
+	return u.Login
 }
 
-// Listen starts a provider on a free port of 127.0.0.1; cfg.Issuer is filled in. Close
-// stops it.
-func Listen(cfg Config) (*Server, error) { panic("stub") }
+func defaultUsers() []User {
+	return []User{
+		{"alice", map[string]any{"name": "Alice Archer", "email": "alice@example.com", "email_verified": true, "roles": []string{"admin", "reader"}}},
+		{"bob", map[string]any{"name": "Bob Baker", "email": "bob@example.com", "email_verified": true, "roles": []string{"reader"}}},
+	}
+}
 
-// Close stops the server.
-func (s *Server) Close() {}
+// Provider is an http.Handler. It is safe for concurrent use.
+type Provider struct {
+	base  string // the issuer without a final slash
+	path  string // of base: "" or "/tenant"
+	slash bool   // the configured issuer ends in one
+	now   func() time.Time
+	users []User
+	mux   http.Handler
+	books ledger
+
+	mu       sync.Mutex
+	knobs    Knobs                    // guarded by mu
+	clients  map[string]Client        // guarded by mu: by id
+	keys     *keySet                  // guarded by mu: the pointer; a set does not change
+	retired  []*keySet                // guarded by mu: earlier sets, which may verify hints
+	foreign  *keySet                  // guarded by mu: keys that are nobody's, made when a fault needs them
+	pending  map[string]*authRequest  // guarded by mu: sign-in pages on display
+	browsers map[string]*browser      // guarded by mu: who is signed in, by cookie
+	codes    map[string]*code         // guarded by mu
+	grants   map[string]*grant        // guarded by mu: by id
+	refresh  map[string]*refreshToken // guarded by mu: by text
+	access   map[string]*accessToken  // guarded by mu: by text
+	holds    map[Endpoint][]*Hold     // guarded by mu: waiting for a request, oldest first
+	held     map[*Hold]struct{}       // guarded by mu: not released yet
+}
+
+// New returns a provider with fresh keys. The issuer's host must be a loopback address:
+// a provider that lets everybody in has no business on a network.
+func New(cfg Config) (*Provider, error) {
+	issuer, err := loopbackIssuer(cfg.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	if err := cfg.Knobs.check(); err != nil {
+		return nil, err
+	}
+	keys, err := newKeySet(cfg.Knobs.NastyKeys)
+	if err != nil {
+		return nil, err
+	}
+	p := &Provider{
+		base:  strings.TrimSuffix(cfg.Issuer, "/"),
+		path:  strings.TrimSuffix(issuer.Path, "/"),
+		slash: strings.HasSuffix(cfg.Issuer, "/"),
+		now:   cfg.Now, users: slices.Clone(cfg.Users), keys: keys, knobs: cfg.Knobs,
+		clients: make(map[string]Client), pending: make(map[string]*authRequest),
+		browsers: make(map[string]*browser), codes: make(map[string]*code),
+		grants: make(map[string]*grant), refresh: make(map[string]*refreshToken),
+		access: make(map[string]*accessToken), holds: make(map[Endpoint][]*Hold),
+		held: make(map[*Hold]struct{}),
+	}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	if cfg.Users == nil {
+		p.users = defaultUsers()
+	}
+	for _, c := range cfg.Clients {
+		if c.ID == "" {
+			return nil, errors.New("devidp: a client needs an ID")
+		}
+		if _, ok := p.clients[c.ID]; ok {
+			return nil, fmt.Errorf("devidp: two clients have the ID %q", c.ID)
+		}
+		p.clients[c.ID] = c
+	}
+	p.mux = p.routes()
+	return p, nil
+}
+
+func loopbackIssuer(issuer string) (*url.URL, error) {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, fmt.Errorf("devidp: issuer %q: write an address such as http://127.0.0.1:5001", issuer)
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("devidp: issuer %q is not on loopback: this provider lets everybody in, so use 127.0.0.1", issuer)
+	}
+	return u, nil
+}
+
+func (p *Provider) routes() http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, e Endpoint, h http.HandlerFunc) {
+		method, path, _ := strings.Cut(pattern, " ")
+		mux.Handle(method+" "+p.path+path, p.endpoint(e, h))
+	}
+	handle("GET /.well-known/openid-configuration", DiscoveryEndpoint, p.serveDiscovery)
+	handle("GET /jwks", JWKSEndpoint, p.serveKeys)
+	handle("GET /authorize", AuthorizeEndpoint, p.serveAuthorize)
+	handle("POST /authorize", AuthorizeEndpoint, p.serveAuthorize)
+	handle("POST /sign-in", SignInEndpoint, p.serveSignIn)
+	handle("POST /token", TokenEndpoint, p.serveToken)
+	handle("POST /revoke", RevocationEndpoint, p.serveRevocation)
+	handle("GET /userinfo", UserInfoEndpoint, p.serveUserInfo)
+	handle("POST /userinfo", UserInfoEndpoint, p.serveUserInfo)
+	handle("GET /end_session", EndSessionEndpoint, p.serveEndSession)
+	handle("POST /end_session", EndSessionEndpoint, p.serveEndSession)
+	handle("POST /sign-out", EndSessionEndpoint, p.serveSignOut)
+	return mux
+}
+
+// ServeHTTP implements http.Handler. A request that is made to wait ends when its
+// context does.
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mux.ServeHTTP(w, r)
+}
+
+// Adjust changes the knobs while the provider runs. turn must not call the provider.
+func (p *Provider) Adjust(turn func(*Knobs)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	turn(&p.knobs)
+}
+
+// Issuer returns the issuer as ID tokens and discovery name it now.
+func (p *Provider) Issuer() string {
+	return p.issuer(p.turned())
+}
+
+func (p *Provider) issuer(k Knobs) string {
+	if k.IssuerStyle == IssuerWithSlash || k.IssuerStyle == "" && p.slash {
+		return p.base + "/"
+	}
+	return p.base
+}
+
+// turned returns the knobs as they stand.
+func (p *Provider) turned() Knobs {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.knobs
+}
+
+// clock is the provider's own idea of the time.
+func (p *Provider) clock(k Knobs) time.Time { return p.now().Add(k.ClockOffset) }
+
+// user finds a user by login.
+func (p *Provider) user(login string) (User, bool) {
+	for _, u := range p.users {
+		if u.Login == login {
+			return User{u.Login, maps.Clone(u.Claims)}, true
+		}
+	}
+	return User{}, false
+}

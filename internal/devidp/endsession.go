@@ -1,0 +1,160 @@
+package devidp
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// serveEndSession ends the browser's session (OpenID Connect RP-Initiated Logout 1.0 §2).
+// A hint that fits the session does it at once; without one the user is asked, since any
+// page can send a browser here.
+func (p *Provider) serveEndSession(w http.ResponseWriter, r *http.Request) {
+	q, problem := p.readLogout(r.Form)
+	if problem != "" {
+		p.errorPage(w, http.StatusBadRequest, problem)
+		return
+	}
+	b := p.signedIn(r)
+	switch {
+	case b == nil && q.sid == "" && q.sub == "":
+		q.next(p, w) // nobody is signed in, and nobody says who was
+	case b == nil:
+		p.endBrowser(q.sid)
+		q.next(p, w)
+	case q.sid == b.sid || q.sid == "" && q.sub == b.user.subject():
+		p.endBrowser(b.sid)
+		p.books.count(func(s *Stats) { s.Logouts++ })
+		q.next(p, w)
+	default:
+		p.show(w, http.StatusOK, q.target, page{
+			Title: "Sign out?", Text: "You are signed in as " + b.user.Login + ".",
+			Action: p.path + "/sign-out", Request: q.target, SignOut: true,
+		})
+	}
+}
+
+// serveSignOut takes the confirmation's form.
+func (p *Provider) serveSignOut(w http.ResponseWriter, r *http.Request) {
+	if err := http.NewCrossOriginProtection().Check(r); err != nil {
+		p.errorPage(w, http.StatusForbidden, "This form came from another site.")
+		return
+	}
+	if !r.PostForm.Has("confirm") {
+		p.show(w, http.StatusOK, "", page{Title: "Still signed in", Text: "Nothing was changed."})
+		return
+	}
+	if b := p.signedIn(r); b != nil {
+		p.endBrowser(b.sid)
+		p.books.count(func(s *Stats) { s.Logouts++ })
+	}
+	target := r.PostForm.Get("request")
+	if target != "" && !p.isLogoutTarget(target) {
+		p.errorPage(w, http.StatusBadRequest, "You are signed out. The address to go on to is not registered.")
+		return
+	}
+	(&logoutRequest{target: target}).next(p, w)
+}
+
+// logoutRequest is a good logout request.
+type logoutRequest struct {
+	sid, sub string // of the hint; empty if there was none
+	target   string // where to go on to, with state; empty for a page of ours
+}
+
+func (p *Provider) readLogout(form url.Values) (q *logoutRequest, problem string) {
+	for _, values := range form {
+		if len(values) > 1 {
+			return nil, "A parameter came twice."
+		}
+	}
+	q = &logoutRequest{sid: form.Get("logout_hint")}
+	client := form.Get("client_id")
+	if hint := form.Get("id_token_hint"); hint != "" {
+		claims, ok := p.readHint(hint)
+		if !ok {
+			return nil, "id_token_hint is no ID token of this provider."
+		}
+		if client != "" && client != claims.Audience || q.sid != "" && q.sid != claims.SID {
+			return nil, "The hints disagree."
+		}
+		client, q.sid, q.sub = claims.Audience, claims.SID, claims.Subject
+	}
+	target := form.Get("post_logout_redirect_uri")
+	if target == "" {
+		return q, ""
+	}
+	p.mu.Lock()
+	registered := p.clients[client].PostLogoutRedirectURIs
+	p.mu.Unlock()
+	if !slices.Contains(registered, target) {
+		return nil, "This post_logout_redirect_uri is not registered for the client, or no client is named."
+	}
+	q.target = target
+	if state := form.Get("state"); state != "" {
+		q.target = withQuery(target, url.Values{"state": {state}})
+	}
+	return q, ""
+}
+
+// next goes on to where the client wants the browser, or says that all is done.
+func (q *logoutRequest) next(p *Provider, w http.ResponseWriter) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // as it was set
+		Name: cookieName, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+	if q.target == "" {
+		p.show(w, http.StatusOK, "", page{Title: "Signed out", Text: "You can close this window."})
+		return
+	}
+	w.Header().Set("Location", q.target)
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// isLogoutTarget reports whether an address that came back with a form is a registered
+// one, with or without state.
+func (p *Provider) isLogoutTarget(target string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.clients {
+		for _, registered := range c.PostLogoutRedirectURIs {
+			if target == registered {
+				return true
+			}
+			u, err := url.Parse(target)
+			if err == nil && target == withQuery(registered, url.Values{"state": {u.Query().Get("state")}}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+type hintClaims struct {
+	Issuer   string `json:"iss"`
+	Subject  string `json:"sub"`
+	Audience string `json:"aud"`
+	SID      string `json:"sid"`
+}
+
+// readHint reads an ID token that was given as a hint. It may have expired (§2), but it
+// must be ours.
+func (p *Provider) readHint(hint string) (hintClaims, bool) {
+	var claims hintClaims
+	signed, err := jose.ParseSigned(hint, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	if err != nil || len(signed.Signatures) != 1 {
+		return claims, false
+	}
+	key, ok := p.publicKey(signed.Signatures[0].Header.KeyID)
+	if !ok || key.Algorithm != signed.Signatures[0].Header.Algorithm {
+		return claims, false
+	}
+	payload, err := signed.Verify(key)
+	if err != nil || json.Unmarshal(payload, &claims) != nil {
+		return claims, false
+	}
+	return claims, claims.Issuer == p.Issuer()
+}

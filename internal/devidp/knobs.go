@@ -1,0 +1,269 @@
+package devidp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Knobs turn the provider's behaviour. The zero Knobs are a strict and healthy provider.
+// In JSON (see [Provider.Control]) durations are strings such as "5s".
+type Knobs struct {
+	// AutoLogin signs this user in without a page; empty shows the page.
+	AutoLogin string `json:"auto_login"`
+	// AuthorizeError is answered to each authorization request, for example
+	// "access_denied" or "consent_required"; empty for none.
+	AuthorizeError string `json:"authorize_error"`
+	// IgnoreStepUp lets a session pass whatever prompt, max_age and acr_values ask.
+	IgnoreStepUp bool `json:"ignore_step_up"`
+	// IssInCallback spoils the iss parameter of the callback (RFC 9207).
+	IssInCallback IssFault `json:"iss_in_callback"`
+	// CodeTTL is how long a code can be redeemed; zero means 30 seconds.
+	CodeTTL time.Duration `json:"code_ttl"`
+
+	// AccessTokenTTL is the lifetime of access tokens; zero means 5 minutes.
+	AccessTokenTTL time.Duration `json:"at_ttl"`
+	// AccessTokenFormat is how access tokens look; zero means JWTs (RFC 9068).
+	AccessTokenFormat TokenFormat `json:"at_format"`
+	// AccessTokenSize is the least length of an access token in bytes; zero: as it comes.
+	AccessTokenSize int `json:"at_size"`
+	// OpaqueWithoutAudience makes access tokens opaque where no audience was asked for.
+	OpaqueWithoutAudience bool `json:"opaque_at_without_audience"`
+	// ExpiresIn is sent as expires_in whatever the truth; nil sends the truth, in seconds.
+	ExpiresIn json.RawMessage `json:"expires_in,omitempty"`
+	// OmitExpiresIn leaves expires_in out.
+	OmitExpiresIn bool `json:"omit_expires_in"`
+	// TokenType is the token_type of answers; empty means Bearer.
+	TokenType string `json:"token_type"`
+	// OmitAccessToken leaves access_token out.
+	OmitAccessToken bool `json:"omit_access_token"`
+
+	// RefreshTokenMode is what an exchange does to refresh tokens; zero means rotating.
+	RefreshTokenMode RefreshTokenMode `json:"rt_mode"`
+	// ReuseLeeway is how long after its use a refresh token may come again. When rotating
+	// this forks the family, and zero means not at all; when idempotent it returns the
+	// current token, and zero means for ever.
+	ReuseLeeway time.Duration `json:"reuse_leeway"`
+	// ReuseSparesFamily refuses a used refresh token and leaves its grant alone.
+	ReuseSparesFamily bool `json:"reuse_spares_family"`
+	// ReuseSparesAccessTokens leaves the access tokens of a killed grant alive.
+	ReuseSparesAccessTokens bool `json:"reuse_spares_access_tokens"`
+	// RefreshKillsOldAccessTokens ends the grant's access tokens at each refresh.
+	RefreshKillsOldAccessTokens bool `json:"refresh_kills_old_at"`
+	// RefreshTokenAbsoluteTTL ends a family so long after its login; zero means never.
+	RefreshTokenAbsoluteTTL time.Duration `json:"rt_abs_ttl"`
+	// RefreshTokenIdleTTL ends a refresh token not used for so long; zero means never.
+	RefreshTokenIdleTTL time.Duration `json:"rt_idle_ttl"`
+	// RefreshTokenHint names the member that tells the refresh token's remaining seconds,
+	// refresh_expires_in or refresh_token_expires_in; empty for none.
+	RefreshTokenHint string `json:"rt_hint"`
+	// RefreshTokenSize is the length of refresh tokens in bytes; zero means 43.
+	RefreshTokenSize int `json:"rt_size"`
+	// RefreshTokenAlphabet is what they are made of; empty means base64url.
+	RefreshTokenAlphabet string `json:"rt_alphabet"`
+	// RefreshTokenLimit drops the oldest grant of a user and client above so many; zero
+	// means no limit.
+	RefreshTokenLimit int `json:"rt_limit"`
+	// NoRefreshToken issues none: at logins the grant has none, at refreshes the old one
+	// stays.
+	NoRefreshToken bool `json:"no_refresh_token"`
+
+	// OmitScope leaves scope out of token answers.
+	OmitScope bool `json:"omit_scope"`
+	// GrantScope narrows what is granted to these, space separated; empty grants all.
+	GrantScope string `json:"grant_scope"`
+	// Audiences are the known ones; nil means that every one is.
+	Audiences []string `json:"audiences"`
+	// DefaultAudience is the aud where none was asked for; empty means the issuer.
+	DefaultAudience string `json:"default_audience"`
+	// AudienceFallback answers an unknown audience with the default one's token instead
+	// of invalid_target.
+	AudienceFallback bool `json:"audience_fallback"`
+
+	// TokenAuth is the only client authentication that is taken; zero takes each
+	// registered client's basic or post, and nothing from public ones.
+	TokenAuth ClientAuth `json:"token_auth"`
+
+	// IDTokenTTL is the lifetime of ID tokens; zero means 5 minutes.
+	IDTokenTTL time.Duration `json:"idt_ttl"`
+	// IDTokenAlg is RS256 or ES256; empty means RS256.
+	IDTokenAlg string `json:"idt_alg"`
+	// IDTokenFault spoils ID tokens; zero for none.
+	IDTokenFault Fault `json:"id_token_fault"`
+	// IDTokenFaultAt is when: zero means at logins and at refreshes.
+	IDTokenFaultAt Occasion `json:"id_token_fault_at"`
+	// NoIDTokenOnRefresh leaves the ID token out of refresh answers.
+	NoIDTokenOnRefresh bool `json:"no_id_token_on_refresh"`
+	// NonceOnRefresh repeats the nonce in refreshed ID tokens; they need none.
+	NonceOnRefresh bool `json:"nonce_on_refresh"`
+	// BareIDToken keeps the user's claims for the userinfo endpoint.
+	BareIDToken bool `json:"bare_id_token"`
+	// SessionExpiry sets the claim session_expiry so long after the login; negative lies
+	// in the past, zero leaves the claim out.
+	SessionExpiry time.Duration `json:"session_expiry"`
+	// SessionExpiryMillis writes session_expiry in milliseconds instead of seconds.
+	SessionExpiryMillis bool `json:"session_expiry_millis"`
+
+	// ClaimsScript runs at each token request that is good, before anything is redeemed;
+	// nil for none. It stands for rules, Actions and hooks.
+	ClaimsScript ClaimsScript `json:"-"`
+	// MFARequired refuses refreshes with mfa_required and an mfa_token.
+	MFARequired bool `json:"mfa_required"`
+	// ErrorNext are answers that take the place of real ones, used up in order.
+	ErrorNext []CannedAnswer `json:"error_next"`
+	// Timing delays or breaks answers; zero answers at once.
+	Timing Timing `json:"timing"`
+	// Flap is how many of the next token requests fail; it counts down.
+	Flap int `json:"flap"`
+	// FlapStatus is how they fail; zero means 503.
+	FlapStatus int `json:"flap_status"`
+	// ClockOffset is how far the provider's clock is ahead; negative for behind.
+	ClockOffset time.Duration `json:"clock_offset"`
+
+	// Down answers 503 everywhere.
+	Down bool `json:"down"`
+	// DiscoveryDown answers 503 instead of metadata.
+	DiscoveryDown bool `json:"discovery_down"`
+	// DiscoveryIssuer is a wrong issuer for the metadata; empty tells the right one.
+	DiscoveryIssuer string `json:"discovery_issuer"`
+	// The Discovery… switches leave things out of the metadata.
+	DiscoveryWithoutEndSession bool `json:"discovery_without_end_session"`
+	DiscoveryWithoutRevocation bool `json:"discovery_without_revocation"`
+	DiscoveryWithoutUserInfo   bool `json:"discovery_without_userinfo"`
+	DiscoveryWithoutPKCE       bool `json:"discovery_without_pkce"`
+	DiscoveryWithoutIss        bool `json:"discovery_without_iss"` // RFC 9207 support
+	// DiscoveryPlainPKCE names plain as the only PKCE method.
+	DiscoveryPlainPKCE bool `json:"discovery_plain_pkce"`
+	// IssuerStyle adds the issuer's final slash or takes it away; zero: as configured.
+	IssuerStyle IssuerStyle `json:"issuer_style"`
+	// JWKSDown answers 503 instead of keys.
+	JWKSDown bool `json:"jwks_down"`
+	// NastyKeys makes a key set that is hard to read: two RSA, two P-256, one secp256k1
+	// and one Ed25519 key for signatures, two for encryption. It takes effect at the start
+	// and at the next RotateKeys.
+	NastyKeys bool `json:"nasty_keys"`
+	// OmitKid leaves kid out of token headers.
+	OmitKid bool `json:"omit_kid"`
+	// UserInfoFault spoils userinfo answers; zero for none.
+	UserInfoFault UserInfoFault `json:"userinfo_fault"`
+
+	// Remember bounds the requests and tokens that are kept for tests, newest first; zero
+	// means 100,000 of each.
+	Remember int `json:"remember"`
+}
+
+// TokenFormat is how access tokens look.
+type TokenFormat string
+
+// The formats of access tokens.
+const (
+	JWT    TokenFormat = "jwt"
+	Opaque TokenFormat = "opaque"
+	JWE    TokenFormat = "jwe" // a JWT, encrypted for nobody here
+)
+
+// RefreshTokenMode is what an exchange does to refresh tokens.
+type RefreshTokenMode string
+
+// The habits of providers.
+const (
+	Rotating         RefreshTokenMode = "rotating"          // a new one each time, the old one is used up
+	RotatingOptional RefreshTokenMode = "rotating_optional" // a new one at every second exchange
+	Static           RefreshTokenMode = "static"            // one for ever, not repeated in answers
+	StaticEcho       RefreshTokenMode = "static_echo"       // one for ever, repeated in answers
+	Overlapping      RefreshTokenMode = "overlapping"       // a new one each time, all stay good
+	Idempotent       RefreshTokenMode = "idempotent"        // as rotating, but a used one returns the current one
+)
+
+// ClientAuth is a method of client authentication.
+type ClientAuth string
+
+// The methods that a provider may insist on.
+const (
+	BasicAuth ClientAuth = "basic"
+	PostAuth  ClientAuth = "post"
+	NoAuth    ClientAuth = "none" // a client_id and no secret, also from confidential clients
+)
+
+// Occasion is when tokens are issued.
+type Occasion string
+
+// The occasions.
+const (
+	AtLogin   Occasion = "login"
+	AtRefresh Occasion = "refresh"
+)
+
+// IssFault is what is wrong with iss in the callback.
+type IssFault string
+
+// The faults of iss.
+const (
+	IssMissing IssFault = "missing"
+	IssWrong   IssFault = "wrong"
+)
+
+// IssuerStyle is how the issuer ends.
+type IssuerStyle string
+
+// The styles of issuers.
+const (
+	IssuerWithSlash    IssuerStyle = "slash"
+	IssuerWithoutSlash IssuerStyle = "no_slash"
+)
+
+// UserInfoFault is what is wrong with userinfo answers.
+type UserInfoFault string
+
+// The faults of userinfo answers.
+const (
+	UserInfoWrongSub UserInfoFault = "wrong_sub"
+	UserInfoError    UserInfoFault = "500"
+	UserInfoArray    UserInfoFault = "array"
+)
+
+// The protocols that a [ClaimsScript] hears, in the words of Auth0's rules.
+const (
+	ProtocolLogin   = "oidc-basic-profile"
+	ProtocolRefresh = "oauth2-refresh-token"
+)
+
+// ClaimsScript is foreign code in each exchange. It adds and drops claims of the user by
+// changing the map, denies by returning a *Refusal, and is slow by waiting; ctx ends when
+// the client has left. It is called without locks, also in parallel.
+type ClaimsScript func(ctx context.Context, protocol string, claims map[string]any) error
+
+// check refuses values that mean nothing, so that a misspelt knob is not a healthy provider.
+func (k Knobs) check() error {
+	return errors.Join(
+		oneOf("at_format", k.AccessTokenFormat, JWT, Opaque, JWE),
+		oneOf("rt_mode", k.RefreshTokenMode, Rotating, RotatingOptional, Static, StaticEcho, Overlapping, Idempotent),
+		oneOf("token_auth", k.TokenAuth, BasicAuth, PostAuth, NoAuth),
+		oneOf("id_token_fault", k.IDTokenFault, Faults()...),
+		oneOf("id_token_fault_at", k.IDTokenFaultAt, AtLogin, AtRefresh),
+		oneOf("idt_alg", k.IDTokenAlg, "RS256", "ES256"),
+		oneOf("iss_in_callback", k.IssInCallback, IssMissing, IssWrong),
+		oneOf("issuer_style", k.IssuerStyle, IssuerWithSlash, IssuerWithoutSlash),
+		oneOf("userinfo_fault", k.UserInfoFault, UserInfoWrongSub, UserInfoError, UserInfoArray),
+		oneOf("timing.mode", k.Timing.Mode, Instant, Slow, Hang, CommitThenDrop, CommitThenHang),
+		oneOf("rt_hint", k.RefreshTokenHint, "refresh_expires_in", "refresh_token_expires_in"),
+	)
+}
+
+func oneOf[T ~string](name string, value T, known ...T) error {
+	if value == "" || slices.Contains(known, value) {
+		return nil
+	}
+	return fmt.Errorf("devidp: %s is %q: write one of %q, or nothing", name, value, known)
+}
+
+// orDuration returns d, or what zero stands for.
+func orDuration(d, zero time.Duration) time.Duration {
+	if d == 0 {
+		return zero
+	}
+	return d
+}

@@ -1,0 +1,287 @@
+package devidp
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// serveToken exchanges codes and refresh tokens (RFC 6749 §4.1.3, §6).
+func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
+	body, err := p.exchange(r)
+	if err != nil {
+		p.books.count(func(s *Stats) { s.Refused++ })
+		sendRefusal(w, err)
+		return
+	}
+	w.Header().Set("Pragma", "no-cache")
+	writeJSON(w, http.StatusOK, body)
+}
+
+func (p *Provider) exchange(r *http.Request) (map[string]any, error) {
+	form, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	client, err := p.authenticate(r, form)
+	if err != nil {
+		return nil, err
+	}
+	switch form.Get("grant_type") {
+	case "authorization_code":
+		return p.redeemCode(r.Context(), client, form)
+	case "refresh_token":
+		return p.redeemRefreshToken(r.Context(), client, form)
+	case "":
+		return nil, refuse("invalid_request", "grant_type is missing")
+	}
+	return nil, refuse("unsupported_grant_type", "only authorization_code and refresh_token are spoken here")
+}
+
+// redeemCode answers with the tokens of a login.
+func (p *Provider) redeemCode(ctx context.Context, client Client, form url.Values) (map[string]any, error) {
+	c, err := p.takeCode(client, form)
+	if err != nil {
+		return nil, err
+	}
+	k := p.turned()
+	claims, err := k.runScript(ctx, ProtocolLogin, c.browser.user)
+	if err != nil {
+		return nil, err
+	}
+	a, b := c.request, c.browser
+	target, refusal := k.target(a.audience, a.resource)
+	if refusal != nil {
+		return nil, refusal
+	}
+	g := &grant{
+		id: random(), client: client.ID, user: b.user, scope: k.narrow(a.scope), target: target,
+		nonce: a.nonce, sid: b.sid, acr: b.acr, authTime: b.authTime, began: p.clock(k),
+	}
+	var next string
+	p.mu.Lock()
+	c.grant = g
+	p.addGrant(g)
+	if slices.Contains(g.scope, "offline_access") && !k.NoRefreshToken {
+		next, err = p.newRefreshToken(g)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	p.books.count(func(s *Stats) { s.Exchanges++ })
+	return p.answer(k, issue{grant: g, claims: claims, at: AtLogin, scope: g.scope, target: target, refreshToken: next})
+}
+
+// takeCode uses a code up, whether the request is good or not. A code that comes again was
+// stolen, before or now: what came of it dies (RFC 6749 §4.1.2).
+func (p *Provider) takeCode(client Client, form url.Values) (*code, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.codes[form.Get("code")]
+	switch {
+	case c == nil:
+		return nil, refuse("invalid_grant", "unknown code")
+	case c.used:
+		p.books.count(func(s *Stats) { s.CodeReuses++ })
+		if c.grant != nil {
+			c.grant.dead = true
+			p.killAccessTokens(c.grant)
+		}
+		return nil, refuse("invalid_grant", "the code was used before")
+	}
+	c.used = true
+	switch {
+	case c.request.client.ID != client.ID:
+		return nil, refuse("invalid_grant", "the code is another client's")
+	case !p.clock(p.knobs).Before(c.expires):
+		return nil, refuse("invalid_grant", "the code has expired")
+	case form.Get("redirect_uri") != c.request.redirectURI:
+		return nil, refuse("invalid_grant", "redirect_uri is not the one of the authorization request")
+	case !verifies(c.request.challenge, form.Get("code_verifier")):
+		return nil, refuse("invalid_grant", "code_verifier does not fit the challenge")
+	}
+	return c, nil
+}
+
+// verifies checks PKCE, S256 (RFC 7636 §4.1, §4.6).
+func verifies(challenge, verifier string) bool {
+	if len(verifier) < 43 || len(verifier) > 128 {
+		return false
+	}
+	for _, c := range []byte(verifier) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0) {
+			return false
+		}
+	}
+	digest := sha256.Sum256([]byte(verifier))
+	return subtle.ConstantTimeCompare([]byte(challenge), []byte(base64.RawURLEncoding.EncodeToString(digest[:]))) == 1
+}
+
+// redeemRefreshToken answers with renewed tokens.
+func (p *Provider) redeemRefreshToken(ctx context.Context, client Client, form url.Values) (map[string]any, error) {
+	text := form.Get("refresh_token")
+	if text == "" {
+		return nil, refuse("invalid_request", "refresh_token is missing")
+	}
+	k := p.turned()
+	i := issue{at: AtRefresh}
+	if g := p.peek(text, client.ID); g != nil {
+		var err error
+		if i, err = p.prepareRefresh(ctx, k, g, form); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	p.mu.Lock()
+	i.grant, i.refreshToken, err = p.redeem(text, client.ID)
+	if err == nil && k.RefreshKillsOldAccessTokens {
+		p.killAccessTokens(i.grant)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	p.books.count(func(s *Stats) { s.Refreshes++ })
+	return p.answer(k, i)
+}
+
+// prepareRefresh does what may refuse a good refresh token without using it up.
+func (p *Provider) prepareRefresh(ctx context.Context, k Knobs, g *grant, form url.Values) (issue, error) {
+	if k.MFARequired {
+		token := "Fe26." + random()
+		p.books.mint(token, k.keep())
+		return issue{}, &Refusal{
+			Status: http.StatusForbidden, Code: "mfa_required", Description: "Multifactor authentication required",
+			More: map[string]any{"mfa_token": token, "mfa_requirements": map[string]any{"challenge": []any{map[string]string{"type": "otp"}}}},
+		}
+	}
+	i := issue{at: AtRefresh, scope: g.scope, target: g.target}
+	if form.Has("scope") {
+		i.scope = strings.Fields(form.Get("scope"))
+		for _, s := range i.scope {
+			if !slices.Contains(g.scope, s) {
+				return issue{}, refuse("invalid_scope", "a scope that was not granted")
+			}
+		}
+	}
+	i.scope = k.narrow(i.scope)
+	if form.Has("audience") || form.Has("resource") {
+		target, refusal := k.target(form.Get("audience"), form["resource"])
+		if refusal != nil {
+			return issue{}, refusal
+		}
+		i.target = target
+	}
+	var err error
+	i.claims, err = k.runScript(ctx, ProtocolRefresh, g.user)
+	return i, err
+}
+
+// runScript returns the user's claims as the script leaves them.
+func (k Knobs) runScript(ctx context.Context, protocol string, u User) (map[string]any, error) {
+	claims := maps.Clone(u.Claims)
+	if claims == nil {
+		claims = make(map[string]any)
+	}
+	if k.ClaimsScript == nil {
+		return claims, nil
+	}
+	return claims, k.ClaimsScript(ctx, protocol, claims)
+}
+
+// narrow applies GrantScope.
+func (k Knobs) narrow(scope []string) []string {
+	if k.GrantScope == "" {
+		return scope
+	}
+	granted := strings.Fields(k.GrantScope)
+	return slices.DeleteFunc(slices.Clone(scope), func(s string) bool { return !slices.Contains(granted, s) })
+}
+
+// target returns the audience that an access token is for, "" for the default one.
+func (k Knobs) target(audience string, resource []string) (string, *Refusal) {
+	asked := slices.DeleteFunc(append([]string{audience}, resource...), func(s string) bool { return s == "" })
+	if len(asked) > 1 {
+		return "", refuse("invalid_target", "one audience or resource at a time")
+	}
+	for _, r := range resource {
+		if u, err := url.Parse(r); err != nil || !u.IsAbs() || u.Fragment != "" {
+			return "", refuse("invalid_target", "resource is an absolute URI without a fragment")
+		}
+	}
+	switch {
+	case len(asked) == 0:
+		return "", nil
+	case k.Audiences == nil || slices.Contains(k.Audiences, asked[0]):
+		return asked[0], nil
+	case k.AudienceFallback:
+		return "", nil
+	}
+	return "", refuse("invalid_target", "unknown audience")
+}
+
+// issue is what an answer is made of.
+type issue struct {
+	grant        *grant
+	claims       map[string]any // the user's, after the script
+	at           Occasion
+	scope        []string
+	target       string
+	refreshToken string
+}
+
+// answer makes the tokens and the body that carries them (RFC 6749 §5.1).
+func (p *Provider) answer(k Knobs, i issue) (map[string]any, error) {
+	ttl := orDuration(k.AccessTokenTTL, 5*time.Minute)
+	access, err := p.newAccessToken(k, i, ttl)
+	if err != nil {
+		return nil, err
+	}
+	body := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": int(ttl.Seconds())}
+	if k.TokenType != "" {
+		body["token_type"] = k.TokenType
+	}
+	if k.ExpiresIn != nil {
+		body["expires_in"] = k.ExpiresIn
+	}
+	if k.OmitExpiresIn {
+		delete(body, "expires_in")
+	}
+	if k.OmitAccessToken {
+		delete(body, "access_token")
+	}
+	if !k.OmitScope {
+		body["scope"] = strings.Join(i.scope, " ")
+	}
+	if i.refreshToken != "" {
+		body["refresh_token"] = i.refreshToken
+		if k.RefreshTokenHint != "" {
+			body[k.RefreshTokenHint] = p.remaining(k, i.grant)
+		}
+	}
+	if i.at == AtRefresh && (k.NoIDTokenOnRefresh || !slices.Contains(i.scope, "openid")) {
+		return body, nil
+	}
+	body["id_token"], err = p.newIDToken(k, i, access)
+	return body, err
+}
+
+// remaining is the refresh token's life in seconds; zero says that it has no end.
+func (p *Provider) remaining(k Knobs, g *grant) int {
+	left := k.RefreshTokenIdleTTL
+	if k.RefreshTokenAbsoluteTTL > 0 {
+		absolute := g.began.Add(k.RefreshTokenAbsoluteTTL).Sub(p.clock(k))
+		if left == 0 || absolute < left {
+			left = absolute
+		}
+	}
+	return int(left.Seconds())
+}

@@ -1,0 +1,83 @@
+package devidp
+
+import (
+	"context"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// SignIn walks through a login as a browser would, for tests without one: it opens an
+// authorization URL of a provider of this package, fills in the page as login, and returns
+// the callback's address without going there. A session that the client's cookie jar holds
+// needs no page; a client without a jar always gets one.
+func SignIn(ctx context.Context, client *http.Client, authorizeURL, login string) (callbackURL string, err error) {
+	walker := *client
+	walker.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, body, err := walk(ctx, &walker, http.MethodGet, authorizeURL, nil)
+	if err != nil {
+		return "", err
+	}
+	if resp.StatusCode == http.StatusOK {
+		action, id, ok := readPage(body)
+		if !ok {
+			return "", fmt.Errorf("devidp: %s shows no sign-in page", resp.Request.URL.Redacted())
+		}
+		target, err := resp.Request.URL.Parse(action)
+		if err != nil {
+			return "", fmt.Errorf("devidp: the page's form leads nowhere: %w", err)
+		}
+		if resp, body, err = walk(ctx, &walker, http.MethodPost, target.String(), url.Values{"request": {id}, "login": {login}}); err != nil {
+			return "", err
+		}
+	}
+	if resp.StatusCode != http.StatusSeeOther {
+		return "", fmt.Errorf("devidp: the provider answered %s: %s", resp.Status, alertOf(body))
+	}
+	return resp.Header.Get("Location"), nil
+}
+
+func walk(ctx context.Context, client *http.Client, method, address string, form url.Values) (*http.Response, string, error) {
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return nil, "", fmt.Errorf("devidp: %w", err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, "", fmt.Errorf("devidp: %w", err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return nil, "", fmt.Errorf("devidp: read the page: %w", err)
+	}
+	return resp, string(text), nil
+}
+
+// readPage reads page.html, and no other.
+func readPage(text string) (action, id string, ok bool) {
+	form := regexp.MustCompile(`<form method="post" action="([^"]*)">\s*<input type="hidden" name="request" value="([^"]*)">`).FindStringSubmatch(text)
+	if form == nil {
+		return "", "", false
+	}
+	return html.UnescapeString(form[1]), html.UnescapeString(form[2]), true
+}
+
+func alertOf(text string) string {
+	alert := regexp.MustCompile(`role="alert">([^<]*)<`).FindStringSubmatch(text)
+	if alert == nil {
+		return "no reason given"
+	}
+	return html.UnescapeString(alert[1])
+}
