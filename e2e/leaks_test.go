@@ -30,6 +30,9 @@ func spellings(secret string) []string {
 // holds returns the place of the first of the secrets in text, -1 for none.
 func holds(text string, secrets []string) int {
 	for _, secret := range secrets {
+		if secret == "" {
+			continue
+		}
 		for _, spelling := range spellings(secret) {
 			if at := strings.Index(text, spelling); at >= 0 {
 				return at
