@@ -11,6 +11,9 @@
 // holds (ages and limits of tokens, never a value). The gateway tells the Backend about
 // that through the [Gateway] interface and [Backend.Observe]; everything else reaches the
 // Backend as requests, as it would reach any API.
+//
+//	backend, err := demo.New(demo.Config{Issuer: idp.URL, Outage: demo.Outage(idp.Provider), Gateway: held})
+//	front := demo.Door("cloakroom", gateway) // what the browser meets
 package demo
 
 import (
@@ -44,8 +47,8 @@ type Config struct {
 	// Issuer is the provider's address; the API checks tokens against its published
 	// keys. Required.
 	Issuer string
-	// Outage takes the provider's token endpoint down, or up again. It is called from
-	// one goroutine at a time. Required.
+	// Outage takes the provider down, or up again, as the function Outage does. It is
+	// called from one goroutine at a time. Required.
 	Outage func(down bool)
 	// Gateway is asked what it holds. Required.
 	Gateway Gateway

@@ -67,7 +67,7 @@ func newLonelyBench(t testing.TB, issuer string) *bench {
 	return b
 }
 
-// ask sends a request as the gateway would; header is name, value, name, value …
+// ask sends a request as the gateway would; header is name, value, and so on.
 func (b *bench) ask(t *testing.T, method, path string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
@@ -247,7 +247,7 @@ func TestTheTimelineForgets(t *testing.T) {
 func TestTheDoorTellsTheTicketsSizeAndNotTheTicket(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.Backend.Observe(demo.Event{}) // nothing of it may break the state
+	b.Observe(demo.Event{}) // nothing of it may break the state
 	gateway := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, values := range r.Header {
 			if name != "Cookie" && strings.Contains(strings.Join(values, " "), "the-ticket") {

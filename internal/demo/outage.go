@@ -3,7 +3,26 @@ package demo
 import (
 	"sync"
 	"time"
+
+	"github.com/cloakroom-bff/cloakroom/internal/devidp"
 )
+
+// Outage returns the Config.Outage of a development provider: while it is down, what the
+// gateway asks of it is answered 503; the pages that a browser sees there go on.
+func Outage(p *devidp.Provider) func(down bool) {
+	return func(down bool) {
+		p.Adjust(func(k *devidp.Knobs) {
+			k.DiscoveryDown, k.ErrorNext = down, nil
+			if down {
+				const body = `{"error":"temporarily_unavailable"}`
+				k.ErrorNext = []devidp.CannedAnswer{
+					{At: devidp.TokenEndpoint, Body: body, Times: -1},
+					{At: devidp.RevocationEndpoint, Body: body, Times: -1},
+				}
+			}
+		})
+	}
+}
 
 // outageFor is longer than the demo's tokens live, so that every outage is felt: the last
 // good token runs out in its middle.

@@ -6,7 +6,7 @@ const longest = 40;
 
 const sentences = {
   signed_in: () => ["Signed in", "ok"],
-  expired: () => ["Token expired by hand", "bad"],
+  expired: () => ["Token expired", "bad"],
   broken: () => ["Provider broken for 20 s", "bad"],
   revoked: (e) => (e.ok ? ["Refresh token revoked", "ok"] : ["Revocation will be tried again", "wait"]),
   ended: () => ["Session ended", "bad"],
