@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloakroom-bff/cloakroom/internal/config"
+)
+
+func (s *surroundings) keysCommand() *cobra.Command {
+	keys := &cobra.Command{
+		Use:     "keys",
+		Short:   "Make keys",
+		Example: "  cloakroom keys new > /run/secrets/cloakroom-key",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	keys.AddCommand(&cobra.Command{
+		Use:   "new",
+		Short: "Print a fresh key for session.keys",
+		Long: "Print a fresh key for session.keys: 32 random bytes in base64.\n\n" +
+			"To rotate, put the new key first in session.keys and keep the old one behind it until\n" +
+			"session.absolute_timeout has passed.",
+		Example: "  cloakroom keys new > /run/secrets/cloakroom-key",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(s.stdout, config.NewKey())
+			return err
+		},
+	})
+	return keys
+}

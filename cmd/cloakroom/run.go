@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloakroom-bff/cloakroom/internal/app"
+	"github.com/cloakroom-bff/cloakroom/internal/config"
+)
+
+func (s *surroundings) runCommand() *cobra.Command {
+	return s.takesConfig(&cobra.Command{
+		Use:   "run",
+		Short: "Serve",
+		Long: "Serve, as the configuration says, until SIGTERM or SIGINT. Then /readyz says no, requests\n" +
+			"under way are finished, refreshes are awaited, and the store is closed.",
+		Example: "  cloakroom run --config /etc/cloakroom/config.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, warnings, err := config.Load(s.config, s.env)
+			if err != nil {
+				return &usageError{err}
+			}
+			log := app.Logger(s.stderr, cfg.Log)
+			for _, w := range warnings {
+				log.Warn("configuration: works, but weakens", "where", w.String())
+			}
+			// Its default would kill the process.
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
+			defer signal.Stop(hangups)
+			a, err := app.New(cmd.Context(), cfg, log, release())
+			if err != nil {
+				return err
+			}
+			return a.Run(cmd.Context())
+		},
+	})
+}
+
+// load reads the configuration; what is wrong with it is the caller's to mend.
+func (s *surroundings) load() (*config.Config, error) {
+	cfg, _, err := config.Load(s.config, s.env)
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		return nil, &usageError{err}
+	}
+	return cfg, err
+}

@@ -1,0 +1,154 @@
+// Package app is the one place that wires: a configuration becomes a store, a provider
+// client, a session manager, a gateway and two listeners.
+//
+//	config ─▶ store ─▶ sessions ─▶ gateway ─▶ public listener
+//	              └── provider ──┘    └ metrics ─▶ admin listener
+//
+// Shutting down goes the other way: readiness off, requests drained, flights awaited,
+// activity written, store closed.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cloakroom-bff/cloakroom/internal/oidc"
+	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
+	"github.com/cloakroom-bff/cloakroom/session"
+	"github.com/cloakroom-bff/cloakroom/session/boltstore"
+)
+
+// How long a shutdown waits: for requests, and then for refreshes.
+const (
+	drainRequests = 30 * time.Second
+	drainFlights  = 30 * time.Second
+)
+
+// App is a gateway with all its parts, listening. Run it once.
+type App struct {
+	log      *slog.Logger
+	store    *boltstore.Store
+	sessions *session.Manager
+	provider *oidc.Client
+	metrics  *telemetry.Metrics
+
+	public, admin *http.Server
+	onPublic      net.Listener
+	onAdmin       net.Listener
+	draining      atomic.Bool
+}
+
+// Addr is the address of the public listener, AdminAddr that of the operator's.
+func (a *App) Addr() net.Addr { return a.onPublic.Addr() }
+
+// AdminAddr is the address of the operator's listener.
+func (a *App) AdminAddr() net.Addr { return a.onAdmin.Addr() }
+
+// server has the time-outs and limits that hold against slow and greedy clients. There is
+// none for a whole request: streams are not cut.
+func server(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Run serves until ctx ends, and then shuts down in order. It returns nil after a clean
+// shutdown.
+func (a *App) Run(ctx context.Context) error {
+	// The background outlives ctx: requests that drain still need sessions and store.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var parts sync.WaitGroup
+	failed := make(chan error, 5)
+	run := func(what string, f func() error) {
+		parts.Go(func() {
+			if err := f(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, context.Canceled) {
+				failed <- fmt.Errorf("%s: %w", what, err)
+			}
+		})
+	}
+	run("session store", func() error { return a.store.Run(background) })
+	run("sessions", func() error { return a.sessions.Run(background) })
+	run("provider", func() error { return a.provider.Run(background) })
+	run("public listener", a.servePublic)
+	run("admin listener", func() error { return a.admin.Serve(a.onAdmin) })
+	a.log.Info("serving", "listen", a.Addr().String(), "admin", a.AdminAddr().String())
+
+	var err error
+	select {
+	case <-ctx.Done():
+		a.log.Info("shutting down: draining requests")
+	case err = <-failed:
+	}
+	err = errors.Join(err, a.drain(context.WithoutCancel(ctx)))
+	stop()
+	closed := a.admin.Close()
+	parts.Wait()
+	return errors.Join(err, closed, a.store.Close())
+}
+
+func (a *App) servePublic() error {
+	if a.public.TLSConfig != nil {
+		return a.public.ServeTLS(a.onPublic, "", "")
+	}
+	return a.public.Serve(a.onPublic)
+}
+
+// drain lets what is under way come to its end.
+func (a *App) drain(ctx context.Context) error {
+	a.draining.Store(true)
+	requests, cancel := context.WithTimeout(ctx, drainRequests)
+	defer cancel()
+	err := a.public.Shutdown(requests)
+	if errors.Is(err, context.DeadlineExceeded) {
+		a.log.Warn("some requests did not end in time; their connections are closed", "waited", drainRequests.String())
+		err = a.public.Close()
+	}
+	flights, cancel := context.WithTimeout(ctx, drainFlights)
+	defer cancel()
+	return errors.Join(err, a.sessions.Close(flights))
+}
+
+// ready lists what stands in the way of traffic.
+func (a *App) ready(r *http.Request) []reason {
+	var reasons []reason
+	if a.draining.Load() {
+		reasons = append(reasons, reason{"shutdown", "the gateway is draining"})
+	}
+	_, store := a.store.Load(r.Context(), session.ID{})
+	if errors.Is(store, session.ErrNotFound) {
+		store = nil
+	}
+	if store != nil {
+		reasons = append(reasons, reason{"store", store.Error()})
+	}
+	provider := a.provider.Ready()
+	if provider != nil {
+		reasons = append(reasons, reason{"provider", provider.Error()})
+	}
+	a.metrics.Readiness(provider, store)
+	return reasons
+}
+
+// close gives back what was opened before Run.
+func (a *App) close() {
+	for _, l := range []net.Listener{a.onPublic, a.onAdmin} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+	if a.store != nil {
+		_ = a.store.Close()
+	}
+}

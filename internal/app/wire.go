@@ -1,0 +1,223 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/cloakroom-bff/cloakroom/internal/config"
+	"github.com/cloakroom-bff/cloakroom/internal/oidc"
+	"github.com/cloakroom-bff/cloakroom/internal/secret"
+	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
+	"github.com/cloakroom-bff/cloakroom/proxy"
+	"github.com/cloakroom-bff/cloakroom/session"
+	"github.com/cloakroom-bff/cloakroom/session/boltstore"
+)
+
+// Logger returns the logger that a configuration asks for, writing to w.
+func Logger(w io.Writer, c config.Log) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == "text" {
+		return slog.New(slog.NewTextHandler(w, opts))
+	}
+	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+// New opens the store and the listeners that cfg names. What cannot be opened is an error;
+// a provider that is away is none. After an error nothing is left open; else Run closes.
+func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version string) (*App, error) {
+	return assemble(ctx, cfg, extras{log: log, version: version})
+}
+
+// extras is what a caller adds to a configuration. The zero value adds nothing, but for
+// log, which must be there.
+type extras struct {
+	log     *slog.Logger
+	version string
+	public  net.Listener                    // in the place of cfg.Listen
+	door    func(http.Handler) http.Handler // stands before the gateway
+	event   func(session.Event)             // hears of sessions, like the metrics
+}
+
+func assemble(ctx context.Context, cfg *config.Config, x extras) (a *App, err error) {
+	a = &App{log: x.log, metrics: telemetry.NewMetrics(x.version), onPublic: x.public}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	if a.store, err = boltstore.Open(cfg.Session.Store.Bolt, boltstore.Options{Log: x.log}); err != nil {
+		return nil, fmt.Errorf("session store: %w", err)
+	}
+	if a.provider, err = newProvider(cfg, x.log, a.metrics); err != nil {
+		return nil, err
+	}
+	if a.sessions, err = newSessions(cfg, a, x); err != nil {
+		return nil, err
+	}
+	gateway, err := newGateway(cfg, a, x)
+	if err != nil {
+		return nil, err
+	}
+	return a, a.listen(ctx, cfg, gateway)
+}
+
+// listen opens what is not open yet.
+func (a *App) listen(ctx context.Context, cfg *config.Config, gateway http.Handler) (err error) {
+	a.public = server(gateway, a.log)
+	if cfg.TLS.CertFile != "" {
+		pair, err := newCertificate(cfg.TLS.CertFile, cfg.TLS.KeyFile, a.log)
+		if err != nil {
+			return err
+		}
+		a.public.TLSConfig = pair.config()
+	}
+	var lc net.ListenConfig
+	if a.onPublic == nil {
+		if a.onPublic, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+	}
+	if a.onAdmin, err = lc.Listen(ctx, "tcp", cfg.Admin.Listen); err != nil {
+		return fmt.Errorf("admin.listen: %w", err)
+	}
+	host, _, err := net.SplitHostPort(cfg.Admin.Listen)
+	if err != nil {
+		return fmt.Errorf("admin.listen: %w", err)
+	}
+	a.admin = server((&admin{token: cfg.Admin.Token, host: host, ready: a.ready, metrics: a.metrics.Handler(), log: a.log}).handler(), a.log)
+	return nil
+}
+
+func newProvider(cfg *config.Config, log *slog.Logger, metrics *telemetry.Metrics) (*oidc.Client, error) {
+	p := cfg.Provider
+	transport, err := trusting(p.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("provider.ca_file: %w", err)
+	}
+	landing := cfg.PostLogoutURL
+	if strings.HasPrefix(landing, "/") {
+		landing = cfg.PublicURL.String() + landing
+	}
+	return oidc.New(oidc.Config{
+		Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientAuth: oidc.AuthMethod(p.ClientAuth),
+		RedirectURL:   cfg.PublicURL.String() + cfg.BasePath + "/callback",
+		PostLogoutURL: landing,
+		Scopes:        p.Scopes, Audience: p.Audience, Resource: p.Resource, AuthorizeParams: p.AuthorizeParams,
+		Logout: p.Logout, NoIDTokenHint: !p.IDTokenHint, UserInfo: p.UserInfo,
+		Endpoints: oidc.Endpoints(p.Endpoints), Timeout: p.Timeout, ClockSkew: p.ClockSkew,
+		Transport: transport, Log: log, Observe: metrics.ProviderCall,
+	})
+}
+
+// trusting is a transport that also trusts the roots in a file. nil: the system's roots.
+func trusting(file string) (http.RoundTripper, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, err
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no PEM certificate", file)
+	}
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return nil, errors.New("app: the default transport is another than Go's")
+	}
+	t = t.Clone()
+	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return t, nil
+}
+
+func newSessions(cfg *config.Config, a *App, x extras) (*session.Manager, error) {
+	ring, err := keyring(cfg.Session.Keys)
+	if err != nil {
+		return nil, err
+	}
+	s := cfg.Session
+	return session.New(session.Config{
+		Store: a.store, Keys: ring, Refresher: a.provider,
+		IdleTimeout: s.IdleTimeout, AbsoluteTimeout: s.AbsoluteTimeout,
+		BeforeExpiry: s.Refresh.BeforeExpiry, Wait: s.Refresh.Wait,
+		// The client's own time-out comes first: it knows how far the request had come.
+		Exchange:   cfg.Provider.Timeout + time.Second,
+		KeepTokens: !cfg.Provider.RevokeOnLogout,
+		SoleOwner:  true, // bbolt admits one process
+		Log:        x.log,
+		Observe: func(e session.Event) {
+			a.metrics.Session(e)
+			if x.event != nil {
+				x.event(e)
+			}
+		},
+	})
+}
+
+// keyring decodes the keys, which the configuration has checked.
+func keyring(keys []secret.Text) (*session.Keyring, error) {
+	raw := make([][]byte, len(keys))
+	for i, k := range keys {
+		text := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(k.Reveal(), "="))
+		var err error
+		if raw[i], err = base64.RawStdEncoding.DecodeString(text); err != nil {
+			return nil, fmt.Errorf("session.keys: key %d is not base64", i+1)
+		}
+	}
+	return session.NewKeyring(raw...)
+}
+
+func newGateway(cfg *config.Config, a *App, x extras) (http.Handler, error) {
+	routes := make([]proxy.Route, len(cfg.Routes))
+	for i, r := range cfg.Routes {
+		routes[i] = newRoute(r)
+	}
+	g, err := proxy.New(proxy.Config{
+		PublicURL: cfg.PublicURL, BasePath: cfg.BasePath, PostLogoutURL: cfg.PostLogoutURL,
+		Cookie: proxy.Cookie{
+			Name: cfg.Session.Cookie.Name, Lax: cfg.Session.Cookie.SameSite == config.Lax,
+			UntilBrowserCloses: !cfg.Session.Cookie.Persistent,
+		},
+		TrustedProxies: cfg.TrustedProxies, Routes: routes, LoginParams: cfg.Provider.LoginParams,
+		Sessions: a.sessions, Provider: a.provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout,
+		Observe: a.metrics.Request, Log: x.log,
+	})
+	if err != nil || x.door == nil {
+		return g, err
+	}
+	return x.door(g), nil
+}
+
+func newRoute(r config.Route) proxy.Route {
+	out := proxy.Route{
+		Path: r.Path, Host: r.Host, Methods: r.Methods, Files: r.Files, StripPrefix: r.StripPrefix,
+		Access:          map[config.Access]proxy.Access{config.Required: proxy.Required, config.Optional: proxy.Optional, config.Public: proxy.Public}[r.Access],
+		Token:           map[config.Token]proxy.TokenKind{config.UserToken: proxy.UserToken, config.NoToken: proxy.NoToken, config.Passthrough: proxy.Passthrough}[r.Token],
+		Unauthenticated: map[config.Unauthenticated]proxy.Unauthenticated{config.ByRequest: proxy.ByRequest, config.Login: proxy.Login, config.Deny: proxy.Deny}[r.Unauthenticated],
+		SetHeaders:      make(map[string]string, len(r.SetHeaders)),
+		RemoveHeaders:   r.RemoveHeaders, Timeout: r.Timeout, MaxBody: r.MaxBody,
+		InsecureNoCSRF: r.InsecureNoCSRF, Background: r.Background, KeepEncodedSlashes: r.EncodedSlashes == config.Keep,
+	}
+	if len(r.Upstream) > 0 {
+		out.Upstream = r.Upstream[0]
+	}
+	for name, template := range r.SetHeaders {
+		out.SetHeaders[name] = template.Reveal()
+	}
+	return out
+}
