@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/demo"
+	"github.com/cloakroom-bff/cloakroom/internal/devidp"
 )
 
 // gateway is what stands in front of the Backend in these tests: it holds one session, of
@@ -41,7 +42,7 @@ type bench struct {
 	*demo.Backend
 	gateway  *gateway
 	provider *provider
-	down     chan bool // what the desk told the provider
+	idp      *devidp.Provider // what the desk breaks
 }
 
 func newBench(t testing.TB) *bench {
@@ -55,10 +56,12 @@ func newBench(t testing.TB) *bench {
 // newLonelyBench has no provider behind its issuer.
 func newLonelyBench(t testing.TB, issuer string) *bench {
 	t.Helper()
-	b := &bench{gateway: new(gateway), down: make(chan bool, 10)}
-	backend, err := demo.New(demo.Config{
-		Issuer: issuer, Outage: func(down bool) { b.down <- down }, Gateway: b.gateway,
-	})
+	idp, err := devidp.New(devidp.Config{Issuer: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{gateway: new(gateway), idp: idp}
+	backend, err := demo.New(demo.Config{Issuer: issuer, Provider: idp, Gateway: b.gateway})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,12 +100,12 @@ func decode[T any](t *testing.T, w *httptest.ResponseRecorder) (v T) {
 
 func TestNewSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	outage := func(bool) {}
+	idp := new(devidp.Provider)
 	for name, cfg := range map[string]demo.Config{
-		"no issuer":       {Outage: outage, Gateway: new(gateway)},
-		"issuer, no host": {Issuer: "alice", Outage: outage, Gateway: new(gateway)},
-		"no outage":       {Issuer: "http://127.0.0.1:1", Gateway: new(gateway)},
-		"no gateway":      {Issuer: "http://127.0.0.1:1", Outage: outage},
+		"no issuer":       {Provider: idp, Gateway: new(gateway)},
+		"issuer, no host": {Issuer: "alice", Provider: idp, Gateway: new(gateway)},
+		"no provider":     {Issuer: "http://127.0.0.1:1", Gateway: new(gateway)},
+		"no gateway":      {Issuer: "http://127.0.0.1:1", Provider: idp},
 	} {
 		if _, err := demo.New(cfg); err == nil || !strings.HasPrefix(err.Error(), "demo: ") {
 			t.Errorf("%s: error %v", name, err)
@@ -170,7 +173,7 @@ func TestTheDeskServesNobodyWhomTheGatewayDoesNotName(t *testing.T) {
 			t.Errorf("%s %s: %d", c[0], c[1], w.Code)
 		}
 	}
-	if len(b.gateway.expired) != 0 || len(b.down) != 0 {
+	if len(b.gateway.expired) != 0 || b.broken(t) {
 		t.Error("the desk did it all the same")
 	}
 }
@@ -185,7 +188,7 @@ func TestTheDeskBelievesNoOtherSite(t *testing.T) {
 			t.Errorf("%s: %d", path, w.Code)
 		}
 	}
-	if len(b.gateway.expired) != 0 || len(b.down) != 0 {
+	if len(b.gateway.expired) != 0 || b.broken(t) {
 		t.Error("the desk did it all the same")
 	}
 }
