@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -52,7 +54,16 @@ func openTab(t *testing.T) *tab {
 	ctx, stop := chromedp.NewContext(alloc)
 	t.Cleanup(stop)
 	b := &tab{t: t, ctx: ctx}
-	paused := chromedp.Events(ctx, fetch.RequestPaused)
+	b.watch()
+	return b
+}
+
+// watch notes every answer: whole as it is held at the door, and its raw headers, which
+// alone show cookies, as they pass by.
+func (b *tab) watch() {
+	b.t.Helper()
+	paused := chromedp.Events(b.ctx, fetch.RequestPaused)
+	raw := chromedp.Events(b.ctx, network.ResponseReceivedExtraInfo)
 	go func() {
 		for event, err := range paused {
 			if err != nil {
@@ -61,11 +72,30 @@ func openTab(t *testing.T) *tab {
 			go b.note(event)
 		}
 	}()
+	go func() {
+		for event, err := range raw {
+			if err != nil {
+				return
+			}
+			s := sighting{where: "raw headers", header: http.Header{}}
+			for name, value := range event.Headers {
+				for line := range strings.Lines(fmt.Sprint(value)) { // one for each of several Set-Cookie
+					s.header.Add(name, strings.TrimSpace(line))
+				}
+			}
+			b.see(s)
+		}
+	}()
 	everything := []*fetch.RequestPattern{{URLPattern: "*", RequestStage: fetch.RequestStageResponse}}
-	if _, err := chromedp.Call(ctx, fetch.Enable, fetch.EnableParams{Patterns: everything}); err != nil {
-		t.Fatal(err)
+	if _, err := chromedp.Call(b.ctx, fetch.Enable, fetch.EnableParams{Patterns: everything}); err != nil {
+		b.t.Fatal(err)
 	}
-	return b
+}
+
+func (b *tab) see(s sighting) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seen = append(b.seen, s)
 }
 
 // note writes down an answer and lets it go on to the page.
@@ -83,9 +113,7 @@ func (b *tab) note(e fetch.EventRequestPaused) {
 			s.body = string(answer.Body)
 		}
 	}
-	b.mu.Lock()
-	b.seen = append(b.seen, s)
-	b.mu.Unlock()
+	b.see(s)
 	// An error here is a page that has gone away.
 	_, _ = chromedp.Call(b.ctx, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: e.RequestID})
 }

@@ -54,7 +54,9 @@ func TestChromiumSignsInAcrossSites(t *testing.T) {
 		t.Errorf("after the logout a call got %s", status)
 	}
 	s.browser.seen = b.sightings()
-	s.tickets = ticketsIn(b.sightings())
+	if s.tickets = ticketsIn(s.browser.seen); len(s.tickets) == 0 {
+		t.Error("no ticket was seen, so none can be searched for")
+	}
 	s.search()
 }
 
