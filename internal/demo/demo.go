@@ -12,7 +12,7 @@
 // that through the [Gateway] interface and [Backend.Observe]; everything else reaches the
 // Backend as requests, as it would reach any API.
 //
-//	backend, err := demo.New(demo.Config{Issuer: idp.URL, Provider: idp.Provider, Gateway: held})
+//	backend, err := demo.New(demo.Config{Issuer: idp.URL, Outage: demo.Outage(idp.Provider), Gateway: held})
 //	front := demo.Door("cloakroom", gateway) // what the browser meets
 package demo
 
@@ -24,8 +24,6 @@ import (
 	"net/http"
 	"net/url"
 	"time"
-
-	"github.com/cloakroom-bff/cloakroom/internal/devidp"
 )
 
 // Where the parts live. The gateway needs a route for each: PagePath with public access,
@@ -49,8 +47,9 @@ type Config struct {
 	// Issuer is the provider's address; the API checks tokens against its published
 	// keys. Required.
 	Issuer string
-	// Provider is what the desk breaks and mends. Required.
-	Provider *devidp.Provider
+	// Outage takes the provider down, or up again, as the function Outage does. It is
+	// called from one goroutine at a time. Required.
+	Outage func(down bool)
 	// Gateway is asked what it holds. Required.
 	Gateway Gateway
 
@@ -103,8 +102,8 @@ func New(cfg Config) (*Backend, error) {
 	if err != nil || issuer.Host == "" {
 		return nil, fmt.Errorf("demo: the issuer %q is no address: give the provider's, for example http://127.0.0.1:5001", cfg.Issuer)
 	}
-	if cfg.Provider == nil || cfg.Gateway == nil {
-		return nil, errors.New("demo: Config needs a Provider and a Gateway")
+	if cfg.Outage == nil || cfg.Gateway == nil {
+		return nil, errors.New("demo: Config needs an Outage and a Gateway")
 	}
 	b := &Backend{cfg: cfg, log: cfg.Log, now: cfg.Now, keys: newKeySet(cfg.Issuer)}
 	if b.log == nil {
@@ -113,7 +112,7 @@ func New(cfg Config) (*Backend, error) {
 	if b.now == nil {
 		b.now = time.Now
 	}
-	b.outage.provider, b.outage.now = cfg.Provider, b.now
+	b.outage.down, b.outage.now = cfg.Outage, b.now
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+APIPath+"hello", b.hello)
 	mux.HandleFunc(APIPath, noSuchPath)

@@ -61,7 +61,7 @@ func newLonelyBench(t testing.TB, issuer string) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{gateway: new(gateway), idp: idp}
-	backend, err := demo.New(demo.Config{Issuer: issuer, Provider: idp, Gateway: b.gateway})
+	backend, err := demo.New(demo.Config{Issuer: issuer, Outage: demo.Outage(idp), Gateway: b.gateway})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,12 +100,12 @@ func decode[T any](t *testing.T, w *httptest.ResponseRecorder) (v T) {
 
 func TestNewSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	idp := new(devidp.Provider)
+	outage := func(bool) {}
 	for name, cfg := range map[string]demo.Config{
-		"no issuer":       {Provider: idp, Gateway: new(gateway)},
-		"issuer, no host": {Issuer: "alice", Provider: idp, Gateway: new(gateway)},
-		"no provider":     {Issuer: "http://127.0.0.1:1", Gateway: new(gateway)},
-		"no gateway":      {Issuer: "http://127.0.0.1:1", Provider: idp},
+		"no issuer":       {Outage: outage, Gateway: new(gateway)},
+		"issuer, no host": {Issuer: "alice", Outage: outage, Gateway: new(gateway)},
+		"no outage":       {Issuer: "http://127.0.0.1:1", Gateway: new(gateway)},
+		"no gateway":      {Issuer: "http://127.0.0.1:1", Outage: outage},
 	} {
 		if _, err := demo.New(cfg); err == nil || !strings.HasPrefix(err.Error(), "demo: ") {
 			t.Errorf("%s: error %v", name, err)

@@ -68,7 +68,7 @@ func TestTheAPITakesTheDevelopmentProvidersTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(idp.Close)
-	backend, err := demo.New(demo.Config{Issuer: idp.URL, Provider: idp.Provider, Gateway: new(gateway)})
+	backend, err := demo.New(demo.Config{Issuer: idp.URL, Outage: demo.Outage(idp.Provider), Gateway: new(gateway)})
 	if err != nil {
 		t.Fatal(err)
 	}

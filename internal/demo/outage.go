@@ -7,6 +7,23 @@ import (
 	"github.com/cloakroom-bff/cloakroom/internal/devidp"
 )
 
+// Outage returns the Config.Outage of a development provider: while it is down, what the
+// gateway asks of it is answered 503; the pages that a browser sees there go on.
+func Outage(p *devidp.Provider) func(down bool) {
+	return func(down bool) {
+		p.Adjust(func(k *devidp.Knobs) {
+			k.DiscoveryDown, k.ErrorNext = down, nil
+			if down {
+				const body = `{"error":"temporarily_unavailable"}`
+				k.ErrorNext = []devidp.CannedAnswer{
+					{At: devidp.TokenEndpoint, Body: body, Times: -1},
+					{At: devidp.RevocationEndpoint, Body: body, Times: -1},
+				}
+			}
+		})
+	}
+}
+
 // outageFor is longer than the demo's tokens live, so that every outage is felt: the last
 // good token runs out in its middle.
 const outageFor = 20 * time.Second
@@ -14,8 +31,8 @@ const outageFor = 20 * time.Second
 // outage is the desk's outage of the provider. It heals by itself, and at the latest when
 // the Backend closes.
 type outage struct {
-	provider *devidp.Provider
-	now      func() time.Time
+	down func(bool) // takes the provider down, or up again
+	now  func() time.Time
 
 	mu     sync.Mutex
 	until  time.Time   // guarded by mu: zero while the provider works
@@ -65,21 +82,6 @@ func (o *outage) end() {
 func (o *outage) mend() {
 	o.until, o.timer = time.Time{}, nil
 	o.down(false)
-}
-
-// down takes the provider down, or up again: what a gateway asks of it is answered 503; the
-// pages that a browser sees there go on.
-func (o *outage) down(down bool) {
-	o.provider.Adjust(func(k *devidp.Knobs) {
-		k.DiscoveryDown, k.ErrorNext = down, nil
-		if down {
-			const body = `{"error":"temporarily_unavailable"}`
-			k.ErrorNext = []devidp.CannedAnswer{
-				{At: devidp.TokenEndpoint, Body: body, Times: -1},
-				{At: devidp.RevocationEndpoint, Body: body, Times: -1},
-			}
-		}
-	})
 }
 
 // left is how long the outage goes on; zero means that the provider works.
