@@ -1,0 +1,164 @@
+package config
+
+import (
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/cloakroom-bff/cloakroom/internal/secret"
+)
+
+// check looks at what single values cannot tell: contradictions, what is missing because
+// of something else, what weakens, and what is not supported yet.
+func (r *reader) check(c *Config) {
+	r.checkListeners(c)
+	r.checkProvider(&c.Provider)
+	r.checkSession(c)
+	r.checkRoutes(c)
+	for _, l := range notYet(c) {
+		if l.set && r.sound(l.path) {
+			r.problem(l.path, "not supported yet: %s", l.instead)
+		}
+	}
+}
+
+func (r *reader) checkListeners(c *Config) {
+	if c.TLS.CertFile != "" && c.TLS.KeyFile == "" && r.sound("tls.key_file") {
+		r.problem("tls.cert_file", "has no key: write tls.key_file, too, or neither")
+	}
+	if c.TLS.KeyFile != "" && c.TLS.CertFile == "" && r.sound("tls.cert_file") {
+		r.problem("tls.key_file", "has no certificate: write tls.cert_file, too, or neither")
+	}
+	if host, _, err := net.SplitHostPort(c.Admin.Listen); err == nil && !loopback(host) && c.Admin.Token.IsZero() && r.sound("admin.token") {
+		r.problem("admin.listen", "others than this machine reach it, and it has no token: write admin.token, or listen at 127.0.0.1")
+	}
+	listeners := []struct{ path, address string }{
+		{"listen", c.Listen}, {"admin.listen", c.Admin.Listen}, {"forward_auth.listen", c.ForwardAuth.Listen},
+	}
+	for i, l := range listeners {
+		for _, before := range listeners[:i] {
+			if r.sound(l.path, before.path) && sameAddress(l.address, before.address) {
+				r.problem(l.path, "is taken by %s: write another port", before.path)
+			}
+		}
+	}
+	for i, network := range c.TrustedProxies {
+		if network.Bits() == 0 {
+			r.warn(element("trusted_proxies", i), "believes everybody's X-Forwarded-* headers: write the networks of your proxies")
+		}
+	}
+}
+
+// sameAddress reports whether two listeners cannot both have their address.
+func sameAddress(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	everywhere := func(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
+	return hostA == hostB || everywhere(hostA) || everywhere(hostB)
+}
+
+// ownParameters are set by the gateway in every authorization request. Who could set them
+// otherwise could take the login over, or turn its checks off.
+var ownParameters = []string{
+	"response_type", "response_mode", "client_id", "client_secret", "redirect_uri", "scope", "state", "nonce",
+	"code_challenge", "code_challenge_method", "code_verifier", "request", "request_uri", "dpop_jkt",
+	"client_assertion", "client_assertion_type",
+}
+
+func (r *reader) checkProvider(p *Provider) {
+	const path = "provider."
+	needsSecret := slices.Contains([]ClientAuth{SecretBasic, SecretPost, SecretJWT}, p.ClientAuth)
+	switch {
+	case !r.sound(path+"client_auth", path+"client_secret"):
+	case needsSecret && p.ClientSecret.IsZero() && r.written(path+"client_secret"):
+		r.problem(path+"client_secret", "is empty: write the client's secret, best as ${env:NAME}")
+	case needsSecret && p.ClientSecret.IsZero():
+		r.problem(path+"client_secret", "is missing: write client_secret: ${env:CLIENT_SECRET}")
+	case p.ClientAuth == NoClientAuth && !p.ClientSecret.IsZero():
+		r.problem(path+"client_secret", "client_auth none has no secret: take it out, or write client_auth: client_secret_basic")
+	case p.ClientAuth == NoClientAuth:
+		r.warn(path+"client_auth", "none makes the gateway a public client; RFC 10017 asks for a confidential one: use a secret or a key")
+	}
+	if r.sound(path+"scopes") && !slices.Contains(p.Scopes, "openid") {
+		r.problem(path+"scopes", "openid is missing: without it there is no ID token, write it in front")
+	}
+	r.checkTwice(path+"scopes", p.Scopes)
+	r.checkTwice(path+"login_params", p.LoginParams)
+	for _, name := range sortedKeys(p.AuthorizeParams) {
+		switch {
+		case slices.Contains(ownParameters, name):
+			r.problem(path+"authorize_params."+name, "is the gateway's own parameter: take it out")
+		case name == "audience" && p.Audience != "", name == "resource" && len(p.Resource) > 0:
+			r.problem(path+"authorize_params."+name, "is there twice: keep provider.%s", name)
+		}
+	}
+	for i, name := range p.LoginParams {
+		if slices.Contains(ownParameters, name) || name == "audience" || name == "resource" {
+			r.problem(element(path+"login_params", i), "%s is the gateway's own parameter, and no browser's: take it out", shown(name))
+		}
+	}
+}
+
+// checkTwice reports elements that are repeated.
+func (r *reader) checkTwice(path string, list []string) {
+	for i, s := range list {
+		if s != "" && slices.Contains(list[:i], s) {
+			r.problem(element(path, i), "is there twice: keep one")
+		}
+	}
+}
+
+func (r *reader) checkSession(c *Config) {
+	const path = "session."
+	s := &c.Session
+	if r.sound(path+"keys") && r.written(path+"keys") && len(s.Keys) == 0 {
+		r.problem(path+"keys", "has no key: write one that `cloakroom keys new` made, best as ${file:PATH}")
+	}
+	for i, k := range s.Keys {
+		if k != (secret.Text{}) && slices.Contains(s.Keys[:i], k) {
+			r.problem(element(path+"keys", i), "is the same key again: write each once, newest first")
+		}
+	}
+	if r.sound(path+"idle_timeout", path+"absolute_timeout") && s.IdleTimeout > s.AbsoluteTimeout {
+		r.problem(r.laterOf(path+"idle_timeout", path+"absolute_timeout"),
+			"idle_timeout (%s) is longer than absolute_timeout (%s): write an idle limit that can be reached", brief(s.IdleTimeout), brief(s.AbsoluteTimeout))
+	}
+	r.checkCookie(c)
+}
+
+// laterOf returns the path that is written, the first one if both are.
+func (r *reader) laterOf(first, second string) string {
+	if r.written(first) {
+		return first
+	}
+	return second
+}
+
+// checkCookie knows what browsers make of a name: __Host- and __Secure- ask for Secure,
+// which loopback http does not have, and without __Host- a sibling domain can plant a
+// cookie of the same name.
+func (r *reader) checkCookie(c *Config) {
+	const path = "session.cookie."
+	if c.Session.Cookie.SameSite == Lax {
+		r.warn(path+"same_site", "lax sends the ticket when other sites link here: write strict, unless something needs it")
+	}
+	name := c.Session.Cookie.Name
+	if name == "" || c.PublicURL == nil || !r.sound(path+"name", "public_url") {
+		return
+	}
+	prefixed := strings.HasPrefix(strings.ToLower(name), "__")
+	switch {
+	case c.PublicURL.Scheme == "http" && prefixed:
+		r.problem(path+"name", "begins like a cookie that browsers take under https only: leave the prefix out under http")
+	case c.PublicURL.Scheme == "http":
+	case prefixed && !strings.HasPrefix(name, "__Host-"):
+		r.problem(path+"name", "has a prefix that does not bind it to the host: write __Host-Http- in front, or leave name empty")
+	case name == "__Host-" || name == "__Host-Http-":
+		r.problem(path+"name", "is a prefix only: write a name behind it")
+	case !prefixed:
+		r.warn(path+"name", "a sibling domain can plant a cookie of this name: write __Host-Http- in front")
+	}
+}

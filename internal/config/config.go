@@ -1,0 +1,295 @@
+// Package config reads config.yaml. It tells every problem at once, with its position and
+// what to write instead, and knows nobody: what the values mean is wired elsewhere.
+//
+//	config.yaml ──▶ nodes ──▶ overrides ──▶ fields ──▶ checks ──▶ *Config
+//	                  ▲           ▲            ▲
+//	              positions  CLOAKROOM_…  ${env:…} ${file:…}
+//
+// One description, in keys.go, says which keys there are, what they may hold, what they
+// are without being written, and what they are for. Reading, suggestions, the names of
+// the overriding variables, the JSON Schema and the printed configuration follow from it.
+//
+//	cfg, warnings, err := config.Load("config.yaml", os.Environ())
+//
+// In every string, ${env:NAME} stands for an environment variable and ${file:PATH} for a
+// file's content without the newline at its end; $${ is a plain ${. Relative paths, there
+// and in every key that names a file, begin at the directory of the configuration file.
+//
+// A variable such as CLOAKROOM_SESSION_IDLE_TIMEOUT goes before session.idle_timeout of the
+// file. A list is written with commas. CLOAKROOM_ROUTES_0_UPSTREAM is the first route's.
+// References work there, too.
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cloakroom-bff/cloakroom/internal/secret"
+)
+
+// Config is a configuration that has been checked: defaults are filled in, references
+// resolved, paths absolute. It prints no secret.
+type Config struct {
+	PublicURL      *url.URL // scheme and host, no path
+	Listen         string
+	TLS            TLS
+	Admin          Admin
+	ForwardAuth    ForwardAuth
+	PostLogoutURL  string // a path, or an absolute URL
+	BasePath       string // begins with a slash and does not end in one
+	TrustedProxies []netip.Prefix
+	Provider       Provider
+	Session        Session
+	Routes         []Route
+	Log            Log
+	Telemetry      Telemetry
+
+	effective []byte
+}
+
+// TLS is the public listener's certificate; empty means plain HTTP.
+type TLS struct{ CertFile, KeyFile string }
+
+// Admin is the operator's listener.
+type Admin struct {
+	Listen string
+	Token  secret.Text
+}
+
+// ForwardAuth is the ingress's listener; empty means none.
+type ForwardAuth struct{ Listen string }
+
+// ClientAuth is how the client authenticates at the provider.
+type ClientAuth string
+
+// The methods of client authentication (OpenID Connect Core §9, RFC 8705 §2).
+const (
+	SecretBasic   ClientAuth = "client_secret_basic"
+	SecretPost    ClientAuth = "client_secret_post"
+	SecretJWT     ClientAuth = "client_secret_jwt"
+	PrivateKeyJWT ClientAuth = "private_key_jwt"
+	MutualTLS     ClientAuth = "tls_client_auth"
+	SelfSignedTLS ClientAuth = "self_signed_tls_client_auth"
+	NoClientAuth  ClientAuth = "none"
+)
+
+// Provider is the OpenID provider.
+type Provider struct {
+	Preset          string
+	Issuer          string // as it is written, to be compared byte for byte
+	ClientID        string
+	ClientSecret    secret.Text
+	ClientAuth      ClientAuth
+	ClientKeyFile   string
+	Scopes          []string
+	Audience        string
+	Resource        []string
+	AuthorizeParams map[string]string
+	LoginParams     []string
+	Logout          string
+	RevokeOnLogout  bool
+	IDTokenHint     bool
+	UserInfo        bool
+	Endpoints       Endpoints
+	Timeout         time.Duration
+	ClockSkew       time.Duration
+	CAFile          string
+}
+
+// Endpoints are addresses that go before those of the discovery document; empty ones do not.
+type Endpoints struct {
+	Authorization, Token, JWKS, Revocation, EndSession, UserInfo string
+}
+
+// Session says where sessions live and for how long.
+type Session struct {
+	Store           Store
+	Keys            []secret.Text // 32 bytes each, newest first
+	Cookie          Cookie
+	IdleTimeout     time.Duration
+	AbsoluteTimeout time.Duration
+	MaxPerUser      int // 0: no limit
+	StoreGrace      time.Duration
+	WaitReplicas    int
+	Refresh         Refresh
+}
+
+// Store is where session records live: one of the two is set.
+type Store struct {
+	Bolt string      // the path of a bbolt file
+	URL  secret.Text // of Redis; it can hold a password
+}
+
+// SameSite is the attribute of the ticket's cookie.
+type SameSite string
+
+// The attributes that keep a session safe. None does not.
+const (
+	Strict SameSite = "strict"
+	Lax    SameSite = "lax"
+)
+
+// Cookie shapes the ticket's cookie.
+type Cookie struct {
+	Name       string // empty: the gateway's own choice
+	SameSite   SameSite
+	Persistent bool
+}
+
+// Refresh says when tokens are refreshed, and how often.
+type Refresh struct {
+	BeforeExpiry time.Duration
+	Wait         time.Duration
+	Rate         Rate
+}
+
+// Access says who may use a route.
+type Access string
+
+// The kinds of access.
+const (
+	Required Access = "required"
+	Optional Access = "optional"
+	Public   Access = "public"
+)
+
+// Token says which token a route's upstream gets.
+type Token string
+
+// The kinds of tokens.
+const (
+	UserToken         Token = "user"
+	ClientToken       Token = "client"
+	UserOrClientToken Token = "user_or_client"
+	ExchangedToken    Token = "exchange"
+	Passthrough       Token = "passthrough"
+	NoToken           Token = "none"
+)
+
+// Unauthenticated says how a request without a session is answered.
+type Unauthenticated string
+
+// The answers to a request without a session.
+const (
+	ByRequest Unauthenticated = "auto"
+	Login     Unauthenticated = "login"
+	Deny      Unauthenticated = "401"
+)
+
+// EncodedSlashes says what becomes of a path with %2F.
+type EncodedSlashes string
+
+// The ways with encoded slashes.
+const (
+	Reject EncodedSlashes = "reject"
+	Keep   EncodedSlashes = "keep"
+)
+
+// Route is one rule. Either Upstream or Files is set.
+type Route struct {
+	Path            string
+	Host            string
+	Methods         []string
+	Upstream        []*url.URL
+	Files           string // absolute path of a directory
+	StripPrefix     string
+	Access          Access
+	Token           Token
+	Audience        string
+	Resource        string
+	Scopes          []string
+	Require         Require
+	Unauthenticated Unauthenticated
+	SetHeaders      map[string]secret.Text // name → template; a fixed value may be a key
+	RemoveHeaders   []string
+	Timeout         time.Duration
+	MaxBody         int64 // bytes
+	InsecureNoCSRF  bool
+	Background      bool
+	AllowBearer     bool
+	EncodedSlashes  EncodedSlashes
+	UpstreamTLS     UpstreamTLS
+}
+
+// Require is what a session must have for a route.
+type Require struct {
+	Scopes []string
+	Claims map[string][]string
+	ACR    string
+	MaxAge time.Duration // 0: any
+}
+
+// UpstreamTLS shapes the connection to an https upstream.
+type UpstreamTLS struct{ CAFile, CertFile, KeyFile, ServerName string }
+
+// Log says what is logged and how: format is json or text.
+type Log struct {
+	Level  slog.Level
+	Format string
+}
+
+// Telemetry says where traces go; empty means nowhere.
+type Telemetry struct{ OTLPEndpoint string }
+
+// Load reads the file at path and the environment, given as "NAME=value" lines. All that
+// is wrong comes in one error of type [Problems]. What works but weakens comes as
+// warnings, whether there is an error or not.
+func Load(path string, environ []string) (*Config, Problems, error) {
+	env, overrides := readEnviron(environ)
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, nil, fmt.Errorf("config: %w", err)
+	}
+	cfg := &Config{}
+	keys := cfg.keys()
+	r := &reader{file: path, dir: dir, env: env, top: keys, places: map[string]position{}, broken: map[string]bool{}}
+	data, err := readFile(path, maxFile)
+	if err != nil {
+		text := fmt.Sprintf("the file cannot be read (%v): create it, or name another one with --config", err)
+		return nil, nil, Problems{r.say(position{line: 1, column: 1}, text)}
+	}
+	root := parse(string(data), func(at position, text string) { r.problems = append(r.problems, r.say(at, text)) })
+	if root != nil && root.kind != mapping && root.kind != null {
+		r.problems = append(r.problems, r.say(root.at, "the file is "+root.kind.String()+": write keys and values, such as public_url: https://app.example.com"))
+		root = nil
+	}
+	if root == nil {
+		return nil, nil, r.problems.sorted()
+	}
+	r.override(root, keys, overrides)
+	r.group("", keys, root)
+	r.check(cfg)
+	if len(r.problems) > 0 {
+		return nil, r.warnings.sorted(), r.problems.sorted()
+	}
+	cfg.effective = printed(keys, root)
+	return cfg, r.warnings.sorted(), nil
+}
+
+// YAML returns the effective configuration: what was written, what a variable put in its
+// place, and the defaults. Secrets are masked, and a reference stands as it was written.
+func (c *Config) YAML() []byte { return c.effective }
+
+// prefix is what the names of overriding variables begin with.
+const prefix = "CLOAKROOM_"
+
+// readEnviron splits an environment. As in os.Getenv, the first of two values counts.
+func readEnviron(environ []string) (env, overrides map[string]string) {
+	env, overrides = map[string]string{}, map[string]string{}
+	for _, line := range environ {
+		name, value, ok := strings.Cut(line, "=")
+		if _, seen := env[name]; !ok || seen {
+			continue
+		}
+		env[name] = value
+		if strings.HasPrefix(name, prefix) && !ofKubernetes(name) {
+			overrides[name] = value
+		}
+	}
+	return env, overrides
+}
