@@ -2,6 +2,7 @@ package devidp
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -155,6 +156,9 @@ func (a *authRequest) needsUser(b *browser, now time.Time) string {
 func (p *Provider) sendCode(w http.ResponseWriter, k Knobs, a *authRequest, b *browser) {
 	text := random()
 	p.mu.Lock()
+	if len(p.codes) > k.keep() {
+		maps.DeleteFunc(p.codes, func(_ string, c *code) bool { return c.used || !p.clock(k).Before(c.expires) })
+	}
 	p.codes[text] = &code{request: a, browser: *b, expires: p.clock(k).Add(orDuration(k.CodeTTL, 30*time.Second))}
 	p.mu.Unlock()
 	p.books.mint(text, k.keep())

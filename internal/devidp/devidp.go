@@ -107,9 +107,9 @@ type Provider struct {
 // New returns a provider with fresh keys. The issuer's host must be a loopback address:
 // a provider that lets everybody in has no business on a network.
 func New(cfg Config) (*Provider, error) {
-	issuer, err := loopbackIssuer(cfg.Issuer)
+	issuer, err := loopback(cfg.Issuer)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("devidp: issuer %w", err)
 	}
 	if err := cfg.Knobs.check(); err != nil {
 		return nil, err
@@ -148,15 +148,21 @@ func New(cfg Config) (*Provider, error) {
 	return p, nil
 }
 
-func loopbackIssuer(issuer string) (*url.URL, error) {
-	u, err := url.Parse(issuer)
+// loopback reads an address without a query whose host is this machine.
+func loopback(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return nil, fmt.Errorf("devidp: issuer %q: write an address such as http://127.0.0.1:5001", issuer)
+		return nil, fmt.Errorf("%q: write an address such as http://127.0.0.1:5001", address)
 	}
-	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("devidp: issuer %q is not on loopback: this provider lets everybody in, so use 127.0.0.1", issuer)
+	if !isLoopback(u.Hostname()) {
+		return nil, fmt.Errorf("%q is not on loopback: this provider lets everybody in, so use 127.0.0.1", address)
 	}
 	return u, nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (p *Provider) routes() http.Handler {

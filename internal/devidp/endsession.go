@@ -1,12 +1,9 @@
 package devidp
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // serveEndSession ends the browser's session (OpenID Connect RP-Initiated Logout 1.0 §2).
@@ -78,10 +75,10 @@ func (p *Provider) readLogout(form url.Values) (q *logoutRequest, problem string
 		if !ok {
 			return nil, "id_token_hint is no ID token of this provider."
 		}
-		if client != "" && client != claims.Audience || q.sid != "" && q.sid != claims.SID {
+		if client != "" && client != claims.Client || q.sid != "" && q.sid != claims.SID {
 			return nil, "The hints disagree."
 		}
-		client, q.sid, q.sub = claims.Audience, claims.SID, claims.Subject
+		client, q.sid, q.sub = claims.Client, claims.SID, claims.Subject
 	}
 	target := form.Get("post_logout_redirect_uri")
 	if target == "" {
@@ -131,30 +128,4 @@ func (p *Provider) isLogoutTarget(target string) bool {
 		}
 	}
 	return false
-}
-
-type hintClaims struct {
-	Issuer   string `json:"iss"`
-	Subject  string `json:"sub"`
-	Audience string `json:"aud"`
-	SID      string `json:"sid"`
-}
-
-// readHint reads an ID token that was given as a hint. It may have expired (§2), but it
-// must be ours.
-func (p *Provider) readHint(hint string) (hintClaims, bool) {
-	var claims hintClaims
-	signed, err := jose.ParseSigned(hint, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
-	if err != nil || len(signed.Signatures) != 1 {
-		return claims, false
-	}
-	key, ok := p.publicKey(signed.Signatures[0].Header.KeyID)
-	if !ok || key.Algorithm != signed.Signatures[0].Header.Algorithm {
-		return claims, false
-	}
-	payload, err := signed.Verify(key)
-	if err != nil || json.Unmarshal(payload, &claims) != nil {
-		return claims, false
-	}
-	return claims, claims.Issuer == p.Issuer()
 }

@@ -22,7 +22,7 @@ const (
 	WrongKey        Fault = "wrong_key"        // signed by somebody else, under a known kid
 	AlgNone         Fault = "alg_none"         // not signed at all
 	HMACPublicKey   Fault = "hs256_public_key" // HS256 with the public key as the secret
-	BrokenSignature Fault = "broken_signature" // one bit of it is flipped
+	BrokenSignature Fault = "broken_signature" // a character of it is another one
 	WrongAudience   Fault = "wrong_aud"        //
 	WrongIssuer     Fault = "wrong_iss"        //
 	WrongSubject    Fault = "wrong_sub"        //
@@ -40,7 +40,7 @@ const (
 	WrongAuthorized Fault = "wrong_azp"        //
 	AudienceList    Fault = "aud_list"         // a list with the client alone: no fault at all
 	WrongAccessHash Fault = "wrong_at_hash"    //
-	NoTokenAtAll    Fault = "missing"          // the answer has none that could be read
+	NoTokenAtAll    Fault = "missing"          // the answer has none
 )
 
 // Faults lists them all.
@@ -155,7 +155,7 @@ func (p *Provider) signWithPublicKey(claims map[string]any) (string, error) {
 	return sign(jose.JSONWebKey{Key: secret, KeyID: key.KeyID, Algorithm: string(jose.HS256)}, "JWT", claims, false)
 }
 
-// flip changes a bit in the middle of the last part.
+// flip changes a character of the signature.
 func flip(text string) string {
 	b := []byte(text)
 	i := len(b) - 10

@@ -52,6 +52,9 @@ func (p *Provider) newRefreshToken(g *grant) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if len(p.refresh) > p.knobs.keep() {
+		maps.DeleteFunc(p.refresh, func(_ string, t *refreshToken) bool { return t.grant.dead })
+	}
 	p.refresh[text] = &refreshToken{text: text, grant: g, last: p.clock(p.knobs)}
 	g.current = text
 	p.books.mint(text, p.knobs.keep())
@@ -196,63 +199,4 @@ func (p *Provider) addGrant(g *grant) {
 		p.kill(live[0])
 		live = live[1:]
 	}
-}
-
-// RevokeSubject kills every grant of a user, and returns how many there were.
-func (p *Provider) RevokeSubject(sub string) int {
-	return p.revokeWhere(func(g *grant) bool { return g.user.subject() == sub })
-}
-
-// RevokeGrant kills the grant with this id, which is in access tokens as the claim
-// grant_id. It returns how many there were, none or one.
-func (p *Provider) RevokeGrant(id string) int {
-	return p.revokeWhere(func(g *grant) bool { return g.id == id })
-}
-
-// RevokeAll kills every grant.
-func (p *Provider) RevokeAll() int {
-	return p.revokeWhere(func(*grant) bool { return true })
-}
-
-// RevokeRefreshToken kills the grant of a refresh token, used or not, out of band: no
-// revocation is counted. It reports whether there was one.
-func (p *Provider) RevokeRefreshToken(rt string) bool {
-	p.mu.Lock()
-	t := p.refresh[rt]
-	p.mu.Unlock()
-	return t != nil && p.RevokeGrant(t.grant.id) == 1
-}
-
-func (p *Provider) revokeWhere(match func(*grant) bool) (n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, g := range p.grants {
-		if !g.dead && match(g) {
-			p.kill(g)
-			n++
-		}
-	}
-	return n
-}
-
-// Active reports whether an access token would be accepted now: known, not expired, not
-// revoked. It is introspection (RFC 7662) without the wire, for upstreams in tests.
-func (p *Provider) Active(token string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	a := p.access[token]
-	return a != nil && !a.dead && p.clock(p.knobs).Before(a.expires)
-}
-
-// RefreshToken returns the newest refresh token of a live grant of sub, "" if there is none.
-func (p *Provider) RefreshToken(sub string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	grants := slices.SortedFunc(maps.Values(p.grants), func(x, y *grant) int { return y.began.Compare(x.began) })
-	for _, g := range grants {
-		if !g.dead && g.user.subject() == sub {
-			return g.current
-		}
-	}
-	return ""
 }

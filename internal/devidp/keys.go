@@ -90,16 +90,6 @@ func (s *keySet) signer(alg string) (jose.JSONWebKey, error) {
 	return fit[i.Int64()], nil
 }
 
-// find returns the public key with this kid, for hints.
-func (s *keySet) find(kid string) (jose.JSONWebKey, bool) {
-	for _, key := range s.signing {
-		if key.KeyID == kid {
-			return key.Public(), true
-		}
-	}
-	return jose.JSONWebKey{}, false
-}
-
 // published returns the JWK set (RFC 7517 §5). In a nasty one the key on secp256k1 comes
 // first, since clients that cannot read a key must go on to the next.
 func (s *keySet) published() (map[string]any, error) {
@@ -153,19 +143,6 @@ func (p *Provider) currentKeys() *keySet {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.keys
-}
-
-// publicKey finds a key that is or was the provider's.
-func (p *Provider) publicKey(kid string) (jose.JSONWebKey, bool) {
-	p.mu.Lock()
-	sets := append([]*keySet{p.keys}, p.retired...)
-	p.mu.Unlock()
-	for _, s := range sets {
-		if key, ok := s.find(kid); ok {
-			return key, true
-		}
-	}
-	return jose.JSONWebKey{}, false
 }
 
 func (p *Provider) serveKeys(w http.ResponseWriter, _ *http.Request) {

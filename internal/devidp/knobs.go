@@ -249,15 +249,36 @@ func (k Knobs) check() error {
 		oneOf("issuer_style", k.IssuerStyle, IssuerWithSlash, IssuerWithoutSlash),
 		oneOf("userinfo_fault", k.UserInfoFault, UserInfoWrongSub, UserInfoError, UserInfoArray),
 		oneOf("timing.mode", k.Timing.Mode, Instant, Slow, Hang, CommitThenDrop, CommitThenHang),
+		k.checkEndpoints(),
+		atLeast("rt_size", k.RefreshTokenSize, 20),
+		atLeast("rt_alphabet, in letters,", len(k.RefreshTokenAlphabet), 4),
 		oneOf("rt_hint", k.RefreshTokenHint, "refresh_expires_in", "refresh_token_expires_in"),
 	)
+}
+
+func (k Knobs) checkEndpoints() (err error) {
+	for _, e := range k.Timing.At {
+		err = errors.Join(err, oneOf("timing.at", e, endpoints()...))
+	}
+	for _, c := range k.ErrorNext {
+		err = errors.Join(err, oneOf("error_next.at", c.At, endpoints()...))
+	}
+	return err
 }
 
 func oneOf[T ~string](name string, value T, known ...T) error {
 	if value == "" || slices.Contains(known, value) {
 		return nil
 	}
-	return fmt.Errorf("devidp: %s is %q: write one of %q, or nothing", name, value, known)
+	return fmt.Errorf("devidp: %s is %q: write one of %q, or nothing", name, string(value), known)
+}
+
+// atLeast refuses what is too little to tell two tokens apart.
+func atLeast(name string, value, least int) error {
+	if value == 0 || value >= least {
+		return nil
+	}
+	return fmt.Errorf("devidp: %s is %d: write %d or more, or nothing", name, value, least)
 }
 
 // orDuration returns d, or what zero stands for.

@@ -34,10 +34,7 @@ func sendRefusal(w http.ResponseWriter, err error) {
 		body["error_description"] = r.Description
 	}
 	maps.Copy(body, r.More)
-	status := r.Status
-	if status == 0 {
-		status = http.StatusBadRequest
-	}
+	status := orStatus(r.Status, http.StatusBadRequest)
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="devidp", charset="UTF-8"`)
 	}

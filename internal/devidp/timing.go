@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 )
 
@@ -25,6 +24,13 @@ const (
 	UserInfoEndpoint   Endpoint = "userinfo"
 	EndSessionEndpoint Endpoint = "end_session"
 )
+
+func endpoints() []Endpoint {
+	return []Endpoint{
+		DiscoveryEndpoint, JWKSEndpoint, AuthorizeEndpoint, SignInEndpoint, TokenEndpoint,
+		RevocationEndpoint, UserInfoEndpoint, EndSessionEndpoint,
+	}
+}
 
 // Mode is how an answer comes.
 type Mode string
@@ -56,7 +62,7 @@ func (t Timing) mode(e Endpoint) Mode {
 // CannedAnswer takes the place of a real answer; nothing is committed.
 type CannedAnswer struct {
 	At      Endpoint          `json:"at"`      // zero means the token endpoint
-	Status  int               `json:"status"`  // zero means 503
+	Status  int               `json:"status"`  // 200 to 599; anything else means 503
 	Body    string            `json:"body"`    // sent as it is
 	Headers map[string]string `json:"headers"` // Content-Type: JSON unless set
 	Times   int               `json:"times"`   // zero means once, negative for ever
@@ -91,7 +97,7 @@ func (p *Provider) endpoint(e Endpoint, h http.HandlerFunc) http.Handler {
 		hold := p.takeHold(e)
 		a := &answer{status: http.StatusOK, header: make(http.Header)}
 		h(a, r)
-		hold.wait(r.Context())
+		p.keepBack(r.Context(), hold)
 		switch timing.mode(e) {
 		case CommitThenHang:
 			<-r.Context().Done()
@@ -131,12 +137,16 @@ func (c *CannedAnswer) send(w http.ResponseWriter) {
 		w.Header().Set(name, value)
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(c.Body)))
-	status := c.Status
-	if status == 0 {
-		status = http.StatusServiceUnavailable
-	}
-	w.WriteHeader(status)
+	w.WriteHeader(orStatus(c.Status, http.StatusServiceUnavailable))
 	_, _ = w.Write([]byte(c.Body)) // the client has left, and misses it
+}
+
+// orStatus returns status, or another one where net/http would not send it.
+func orStatus(status, otherwise int) int {
+	if status < 200 || status > 599 {
+		return otherwise
+	}
+	return status
 }
 
 // takeCanned returns the answer that stands in for the next real one of e, nil if none does.
@@ -175,65 +185,5 @@ func wait(ctx context.Context, d time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-}
-
-// Hold is one answer that is kept back. It is safe for concurrent use.
-type Hold struct {
-	arrived  chan struct{} // closed when the answer is worked out
-	released chan struct{}
-	once     sync.Once
-}
-
-// Hold keeps back the next answer of an endpoint: what it does is done, and the client
-// hears of it after Release. Several holds of an endpoint take one request each.
-func (p *Provider) Hold(e Endpoint) *Hold {
-	h := &Hold{arrived: make(chan struct{}), released: make(chan struct{})}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.holds[e] = append(p.holds[e], h)
-	p.held[h] = struct{}{}
-	return h
-}
-
-// Arrived is closed when a request has come and its answer is ready and kept back.
-func (h *Hold) Arrived() <-chan struct{} { return h.arrived }
-
-// Release lets the answer go. It may be called before the request, and twice.
-func (h *Hold) Release() { h.once.Do(func() { close(h.released) }) }
-
-// ReleaseAll releases every hold and returns how many there were.
-func (p *Provider) ReleaseAll() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for h := range p.held {
-		h.Release()
-	}
-	n := len(p.held)
-	clear(p.held)
-	return n
-}
-
-// takeHold returns the hold that waits for a request at e, nil if there is none.
-func (p *Provider) takeHold(e Endpoint) *Hold {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.holds[e]) == 0 {
-		return nil
-	}
-	h := p.holds[e][0]
-	p.holds[e] = p.holds[e][1:]
-	return h
-}
-
-// wait keeps the answer back. A nil hold keeps nothing.
-func (h *Hold) wait(ctx context.Context) {
-	if h == nil {
-		return
-	}
-	close(h.arrived)
-	select {
-	case <-h.released:
-	case <-ctx.Done():
 	}
 }

@@ -270,7 +270,10 @@ func (p *Provider) answer(k Knobs, i issue) (map[string]any, error) {
 	if i.at == AtRefresh && (k.NoIDTokenOnRefresh || !slices.Contains(i.scope, "openid")) {
 		return body, nil
 	}
-	body["id_token"], err = p.newIDToken(k, i, access)
+	id, err := p.newIDToken(k, i, access)
+	if id != "" {
+		body["id_token"] = id
+	}
 	return body, err
 }
 
