@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -117,6 +118,8 @@ func demoConfig(st stage, upstream string) *config.Config {
 	route := func(path string, access config.Access, token config.Token) config.Route {
 		return config.Route{Path: path, Upstream: to, Access: access, Token: token, Unauthenticated: config.ByRequest}
 	}
+	key := make([]byte, session.KeySize)
+	_, _ = rand.Read(key) // never fails
 	desk := route(demo.DeskPath, config.Required, config.NoToken)
 	desk.Background = true
 	desk.SetHeaders = map[string]secret.Text{demo.SubjectHeader: secret.New("{claims.sub}"), demo.SessionHeader: secret.New("{claims.sid}")}
@@ -132,7 +135,7 @@ func demoConfig(st stage, upstream string) *config.Config {
 		},
 		Session: config.Session{
 			Store:  config.Store{Bolt: filepath.Join(st.dir, "sessions.db")},
-			Keys:   []secret.Text{secret.New(config.NewKey())},
+			Keys:   []secret.Text{secret.New(string(key))},
 			Cookie: config.Cookie{SameSite: config.Strict, Persistent: true},
 		},
 		Routes: []config.Route{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -49,27 +48,31 @@ type extras struct {
 	event   func(session.Event)             // hears of sessions, like the metrics
 }
 
-func assemble(ctx context.Context, cfg *config.Config, x extras) (a *App, err error) {
-	a = &App{log: x.log, metrics: telemetry.NewMetrics(x.version), onPublic: x.public}
-	defer func() {
-		if err != nil {
-			a.close()
-		}
-	}()
+func assemble(ctx context.Context, cfg *config.Config, x extras) (*App, error) {
+	a := &App{log: x.log, metrics: telemetry.NewMetrics(x.version), onPublic: x.public}
+	if err := a.open(ctx, cfg, x); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// open makes the parts, each of those before it.
+func (a *App) open(ctx context.Context, cfg *config.Config, x extras) (err error) {
 	if a.store, err = boltstore.Open(cfg.Session.Store.Bolt, boltstore.Options{Log: x.log}); err != nil {
-		return nil, fmt.Errorf("session store: %w", err)
+		return fmt.Errorf("session.store: %w", err)
 	}
 	if a.provider, err = newProvider(cfg, x.log, a.metrics); err != nil {
-		return nil, err
+		return err
 	}
 	if a.sessions, err = newSessions(cfg, a, x); err != nil {
-		return nil, err
+		return err
 	}
 	gateway, err := newGateway(cfg, a, x)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return a, a.listen(ctx, cfg, gateway)
+	return a.listen(ctx, cfg, gateway)
 }
 
 // listen opens what is not open yet.
@@ -169,15 +172,10 @@ func newSessions(cfg *config.Config, a *App, x extras) (*session.Manager, error)
 	})
 }
 
-// keyring decodes the keys, which the configuration has checked.
 func keyring(keys []secret.Text) (*session.Keyring, error) {
 	raw := make([][]byte, len(keys))
 	for i, k := range keys {
-		text := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(k.Reveal(), "="))
-		var err error
-		if raw[i], err = base64.RawStdEncoding.DecodeString(text); err != nil {
-			return nil, fmt.Errorf("session.keys: key %d is not base64", i+1)
-		}
+		raw[i] = []byte(k.Reveal())
 	}
 	return session.NewKeyring(raw...)
 }
