@@ -34,12 +34,13 @@ func openFiles(dir string, private bool) (*files, error) {
 
 // serve answers with a file.
 func (f *files) serve(x *exchange, r *http.Request) error {
-	name, err := url.PathUnescape(x.path[len(x.route.strip):])
+	asked, err := url.PathUnescape(x.path[len(x.route.strip):])
 	if err != nil {
-		return refuse("The path has a percent sign without two hexadecimal digits.")
+		return badRequest("The path has a percent sign without two hexadecimal digits.")
 	}
+	name := nameOf(asked)
 	file, info, err := f.open(name)
-	if errors.Is(err, fs.ErrNotExist) && f.fallsBack(name, r) {
+	if errors.Is(err, fs.ErrNotExist) && fallsBack(asked, r) {
 		name = "index.html"
 		file, info, err = f.open(name)
 	}
@@ -49,22 +50,27 @@ func (f *files) serve(x *exchange, r *http.Request) error {
 	if err != nil {
 		return problem(GatewayMisconfigured, err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	h := x.Header()
-	if err := f.describe(h, file, info, path.Base(file.Name())); err != nil {
+	if err := f.describe(h, file, info, name); err != nil {
 		return problem(GatewayMisconfigured, err)
 	}
 	http.ServeContent(x, r, info.Name(), info.ModTime(), file)
 	return nil
 }
 
-// open opens a regular file. Whatever else there is counts as not there: directories
-// without an index, devices, names that begin with a dot, links that lead outside.
-func (f *files) open(name string) (*os.File, fs.FileInfo, error) {
-	name = strings.TrimPrefix(name, "/")
+// nameOf is the file that a path asks for.
+func nameOf(asked string) string {
+	name := strings.TrimPrefix(asked, "/")
 	if name == "" || strings.HasSuffix(name, "/") {
 		name += "index.html"
 	}
+	return name
+}
+
+// open opens a regular file. Whatever else there is counts as not there: directories
+// without an index, devices, names that begin with a dot, links that lead outside.
+func (f *files) open(name string) (*os.File, fs.FileInfo, error) {
 	if !fs.ValidPath(name) || hidden(name) {
 		return nil, nil, fs.ErrNotExist
 	}
@@ -96,8 +102,8 @@ func hidden(name string) bool {
 // fallsBack reports whether an address that names no file is one of the application's. A
 // script or an image that is missing is missing: an HTML page in its place would only
 // hide that.
-func (f *files) fallsBack(name string, r *http.Request) bool {
-	return classify(r).navigation || path.Ext(name) == ""
+func fallsBack(asked string, r *http.Request) bool {
+	return classify(r).navigation || path.Ext(asked) == ""
 }
 
 // Cache-Control of static files.
@@ -112,19 +118,18 @@ func (f *files) describe(h http.Header, file io.ReadSeeker, info fs.FileInfo, na
 	if media := mediaType(name); media != "" {
 		h.Set("Content-Type", media)
 	}
-	caching := revalidate
-	if hashed(name) {
-		caching = "public, " + forever
-		if f.private {
-			caching = "private, " + forever
-		}
-	} else if f.private {
-		caching = "private, " + revalidate
-	}
-	h.Set("Cache-Control", caching)
+	who, caching := "public, ", revalidate
 	if f.private {
+		who = "private, "
 		h.Set("Vary", "Cookie")
 	}
+	switch {
+	case hashed(name):
+		caching = who + forever
+	case f.private:
+		caching = who + revalidate
+	}
+	h.Set("Cache-Control", caching)
 	tag, err := etag(file, info)
 	if err != nil {
 		return err
@@ -153,27 +158,22 @@ func etag(file io.ReadSeeker, info fs.FileInfo) (string, error) {
 }
 
 // hashed reports whether a bundler has put a hash of the content into the name, so that
-// the name never stands for anything else: app.3f9a1c2b.js, index-DiwrgTda.js.
+// the name never stands for anything else: app.3f9a1c2b.js, assets/index-DiwrgTda.js. In
+// doubt it has not: to ask again costs little, a stale script for a year costs much.
 func hashed(name string) bool {
 	name = strings.TrimSuffix(name, ".map")
-	stem := strings.TrimSuffix(name, path.Ext(name))
-	if stem == name || path.Ext(name) == ".html" {
+	ext := path.Ext(name)
+	stem := strings.TrimSuffix(path.Base(name), ext)
+	if ext == "" || ext == ".html" {
 		return false
 	}
-	i := strings.LastIndexAny(stem, ".-")
-	if i <= 0 {
-		return false
+	if i := strings.LastIndexAny(stem, ".-"); i > 0 && looksHashed(stem[i+1:]) {
+		return true
 	}
-	return looksHashed(stem[i+1:]) || looksHashed(tail(stem))
-}
-
-// tail is the last eight characters of a name whose hash may itself have a "-" in it.
-func tail(stem string) string {
+	// Vite and Rollup: eight characters of base64url, "-" and "_" among them.
 	i := len(stem) - 8
-	if i < 2 || stem[i-1] != '-' && stem[i-1] != '.' {
-		return ""
-	}
-	return stem[i:]
+	return i > 1 && stem[i-1] == '-' && (looksHashed(stem[i:]) ||
+		path.Base(path.Dir(name)) == "assets" && strings.ToLower(stem[i:]) != stem[i:] && !strings.Contains(stem[i:], "."))
 }
 
 // looksHashed tells a hash from a word: hexadecimal with a digit, or at least eight

@@ -41,7 +41,7 @@ func (rt *route) forward(x *exchange, r *http.Request) error {
 	}
 	target, ok := rt.targetOf(x.path)
 	if !ok {
-		return refuse("The path has characters that cannot be forwarded as they are.")
+		return badRequest("The path has characters that cannot be forwarded as they are.")
 	}
 	x.target = target
 	if len(r.Header["Upgrade"]) > 0 && !isWebSocket(r) {
@@ -54,6 +54,12 @@ func (rt *route) forward(x *exchange, r *http.Request) error {
 	if r.ContentLength != 0 {
 		x.body = &requestBody{ReadCloser: r.Body, left: rt.MaxBody}
 		r.Body = x.body
+		if r.ProtoMajor == 1 {
+			// Else the server would read the whole body before it sends the head of an
+			// answer, and an upstream that answers while it listens would hang. Where that
+			// is not supported, it is not needed.
+			_ = http.NewResponseController(x).EnableFullDuplex()
+		}
 	}
 	if x.who != nil {
 		defer x.endStream()
@@ -97,7 +103,7 @@ func (rt *route) address(pr *httputil.ProxyRequest, target string) {
 		out.Scheme = "http"
 	}
 	if strings.HasPrefix(target, "//") {
-		u, _ := pathURL(target) //nolint:errcheck // targetOf has looked
+		u, _ := pathURL(target) // targetOf has looked.
 		out.Opaque, out.Path, out.RawPath = "", u.Path, u.RawPath
 	} else {
 		out.Opaque = target

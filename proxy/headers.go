@@ -158,7 +158,7 @@ func (rt *route) setHeaders(out http.Header, x *exchange) {
 
 // overrides are headers by which some frameworks take another method than the request
 // line's.
-var overrides = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} //nolint:gochecknoglobals // a constant
+var overrides = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
 
 // narrowMethod removes a method override that would reach a method that the route does
 // not have.

@@ -78,10 +78,11 @@ func (p *pages) problem(w http.ResponseWriter, g *Gateway, problem *Problem) err
 	switch problem.Code {
 	case NoSession, SessionExpired, LoginFailed, AccessDenied:
 		v.Link, v.Action = g.loginURL("/"), "Sign in"
-	case InteractionRequired, StepUpRequired:
-		v.Link, v.Action = problem.LoginURL, "Sign in"
 	default:
 		v.Link, v.Action = "/", "Go to the start page"
+	}
+	if problem.LoginURL != "" {
+		v.Link, v.Action = problem.LoginURL, "Sign in"
 	}
 	var b bytes.Buffer
 	if err := p.problemPage.Execute(&b, v); err != nil {

@@ -61,20 +61,18 @@ func plainPath(p string) bool {
 	return s == plain || s == upper
 }
 
-func refuse(why string) error { return &Problem{Code: BadRequest, Detail: why} }
-
 // judge returns the target of a path, nil if no route leads there, or a *Problem with
 // bad_request if the path can be read in two ways.
 func (t *table) judge(path string) (*target, error) {
 	s := shapeOf(path)
 	if s == broken {
-		return nil, refuse("The path has characters that no path may have.")
+		return nil, badRequest("The path has characters that no path may have.")
 	}
 	found := t.match(path)
 	switch s {
 	case upper:
 		if t.matchFolded(strings.ToLower(path)) != found {
-			return nil, refuse("The path means another route if letter case is ignored.")
+			return nil, badRequest("The path means another route if letter case is ignored.")
 		}
 	case tricky:
 		if err := t.judgeReadings(path, found); err != nil {
@@ -94,18 +92,18 @@ func (t *table) judgeReadings(path string, found *target) error {
 			return err
 		}
 		if !t.sameEverywhere(path, found) {
-			return refuse("The path can be read as one of another route.")
+			return badRequest("The path can be read as one of another route.")
 		}
 		next, err := url.PathUnescape(path)
 		switch {
 		case err != nil && depth == 0:
-			return refuse("The path has a percent sign without two hexadecimal digits.")
+			return badRequest("The path has a percent sign without two hexadecimal digits.")
 		case err != nil || next == path:
 			return nil
 		case depth == deepest:
-			return refuse("The path is encoded too often.")
+			return badRequest("The path is encoded too often.")
 		case depth == 0 && strings.Count(next, "/") != strings.Count(path, "/") && (found == nil || !found.keep):
-			return refuse("The path has an encoded slash, which this route does not take.")
+			return badRequest("The path has an encoded slash, which this route does not take.")
 		}
 		path = next
 	}
@@ -114,16 +112,16 @@ func (t *table) judgeReadings(path string, found *target) error {
 // judgeSegments refuses what has two readings wherever it stands.
 func judgeSegments(path string) error {
 	if strings.ContainsAny(path, "\\\x00") {
-		return refuse("The path has a backslash or a NUL.")
+		return badRequest("The path has a backslash or a NUL.")
 	}
 	// UTF-8 never has these bytes; lenient decoders take them for an overlong "." or "/".
 	if strings.IndexByte(path, 0xc0) >= 0 || strings.IndexByte(path, 0xc1) >= 0 {
-		return refuse("The path is no UTF-8.")
+		return badRequest("The path is no UTF-8.")
 	}
 	for segment := range strings.SplitSeq(path, "/") {
 		// A servlet container drops ";x" before it looks at the dots.
 		if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
-			return refuse("The path has dot segments.")
+			return badRequest("The path has dot segments.")
 		}
 	}
 	return nil
