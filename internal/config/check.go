@@ -23,10 +23,10 @@ func (r *reader) check(c *Config) {
 }
 
 func (r *reader) checkListeners(c *Config) {
-	if c.TLS.CertFile != "" && c.TLS.KeyFile == "" && r.sound("tls.key_file") {
+	if c.TLS.CertFile != "" && c.TLS.KeyFile == "" && r.sound("tls.cert_file", "tls.key_file") {
 		r.problem("tls.cert_file", "has no key: write tls.key_file, too, or neither")
 	}
-	if c.TLS.KeyFile != "" && c.TLS.CertFile == "" && r.sound("tls.cert_file") {
+	if c.TLS.KeyFile != "" && c.TLS.CertFile == "" && r.sound("tls.cert_file", "tls.key_file") {
 		r.problem("tls.key_file", "has no certificate: write tls.cert_file, too, or neither")
 	}
 	if host, _, err := net.SplitHostPort(c.Admin.Listen); err == nil && !loopback(host) && c.Admin.Token.IsZero() && r.sound("admin.token") {
@@ -38,7 +38,11 @@ func (r *reader) checkListeners(c *Config) {
 	for i, l := range listeners {
 		for _, before := range listeners[:i] {
 			if r.sound(l.path, before.path) && sameAddress(l.address, before.address) {
-				r.problem(l.path, "is taken by %s: write another port", before.path)
+				one, other := l.path, before.path
+				if !r.written(one) {
+					one, other = other, one
+				}
+				r.problem(one, "is the address of %s, too: write another port", other)
 			}
 		}
 	}

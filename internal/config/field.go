@@ -140,8 +140,9 @@ func (s series[T]) read(r *reader, path string, n *node) {
 		if s.single && n.kind != list {
 			element = path
 		}
-		r.place(element, &entry{value: item})
-		s.element(&out[i]).read(r, element, item)
+		if r.place(element, &entry{value: item}) {
+			s.element(&out[i]).read(r, element, item)
+		}
 	}
 	*s.to = out
 }
@@ -176,8 +177,9 @@ func (t table[T]) read(r *reader, path string, n *node) {
 	out := make(map[string]T, len(n.entries))
 	for _, e := range n.entries {
 		var value T
-		r.place(join(path, e.name), &e)
-		t.element(&value).read(r, join(path, e.name), e.value)
+		if r.place(join(path, e.name), &e) {
+			t.element(&value).read(r, join(path, e.name), e.value)
+		}
 		out[e.name] = value
 	}
 	*t.to = out

@@ -39,7 +39,7 @@ func (c *Config) keys() []key {
 		{"trusted_proxies", series[netip.Prefix]{&c.TrustedProxies, cidr, false}, []string{}, "", "Networks whose Forwarded and X-Forwarded-* headers are believed; nobody by default."},
 		{"provider", c.Provider.keys(), nil, "", "The OpenID provider."},
 		{"session", c.Session.keys(), nil, "", "Where sessions live and for how long."},
-		{"routes", series[Route]{&c.Routes, func(rt *Route) field { return rt.keys() }, false}, nil, "a list of routes, each with path, and upstream or files", "Which requests go where. The longest path wins; the query plays no part."},
+		{"routes", series[Route]{&c.Routes, func(rt *Route) field { return rt.keys() }, false}, nil, "[{path: /, upstream: \"http://localhost:3000\"}]", "Which requests go where. The longest path wins; the query plays no part."},
 		{"log", group{
 			{"level", logLevel(&c.Log.Level), "info", "", "The least level that is logged."},
 			{"format", oneOf(&c.Log.Format, "json", "text"), "json", "", "How a line is written."},
@@ -54,7 +54,7 @@ func (p *Provider) keys() group {
 	return group{
 		{"preset", anyText(&p.Preset), "", "", "Data of a known provider that fills in what follows: auth0, keycloak, entra, okta, google, cognito …"},
 		{"issuer", issuer(&p.Issuer), nil, "https://login.example.com/", "The provider's issuer, exactly as its discovery document has it."},
-		{"client_id", neededText(&p.ClientID), nil, "the client's name at the provider", "The client's name at the provider."},
+		{"client_id", neededText(&p.ClientID), nil, "my-client", "The client's name at the provider."},
 		{"client_secret", secretText(&p.ClientSecret), "", "", "The client's secret, best as ${env:NAME} or ${file:PATH}."},
 		{"client_auth", oneOf(&p.ClientAuth, SecretBasic, SecretPost, SecretJWT, PrivateKeyJWT, MutualTLS, SelfSignedTLS, NoClientAuth), string(SecretBasic), "", "How the client authenticates at the token endpoint."},
 		{"client_key_file", filePath{&p.ClientKeyFile, false}, "", "", "Private key of private_key_jwt and mutual TLS."},

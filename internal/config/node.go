@@ -19,10 +19,11 @@ const (
 	number
 	list
 	mapping
+	spoiled // could not be read, and was reported
 )
 
 func (k kind) String() string {
-	return [...]string{"nothing", "text", "true or false", "a number", "a list", "a mapping"}[k]
+	return [...]string{"nothing", "text", "true or false", "a number", "a list", "a mapping", "spoiled"}[k]
 }
 
 // node is a value of the file with its position: YAML without anchors, tags and styles.
@@ -89,14 +90,15 @@ type builder struct {
 	report  func(position, string)
 }
 
-// build returns a node for n. What it cannot read it reports, and returns nil.
+// build returns a node for n. What it cannot read it reports, and the node is spoiled.
 func (b *builder) build(n ast.Node, depth int) *node {
 	at := positionOf(n.GetToken())
 	if b.count++; b.count == maxNodes || depth == maxDepth {
 		b.report(at, "more than any configuration has: write less, or fewer levels")
 	}
+	bad := &node{at: at, kind: spoiled}
 	if b.count >= maxNodes || depth >= maxDepth {
-		return nil
+		return bad
 	}
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -104,22 +106,18 @@ func (b *builder) build(n ast.Node, depth int) *node {
 	case *ast.SequenceNode:
 		out := &node{at: at, kind: list}
 		for _, item := range n.Values {
-			if made := b.build(item, depth+1); made != nil {
-				out.items = append(out.items, made)
-			}
+			out.items = append(out.items, b.build(item, depth+1))
 		}
 		return out
 	case *ast.AnchorNode:
 		made := b.build(n.Value, depth+1)
-		if made != nil {
-			b.anchors[n.Name.GetToken().Value] = made
-		}
+		b.anchors[n.Name.GetToken().Value] = made
 		return made
 	case *ast.AliasNode:
 		return b.alias(n, at)
 	case *ast.TagNode:
 		b.report(at, "a YAML tag: leave it out, the key says what its value is")
-		return nil
+		return bad
 	case *ast.LiteralNode:
 		return &node{at: at, kind: text, text: n.Value.Value}
 	case *ast.NullNode:
@@ -132,7 +130,7 @@ func (b *builder) build(n ast.Node, depth int) *node {
 		return &node{at: at, kind: text, text: n.Value}
 	}
 	b.report(at, "this has no place in a configuration: write key: value")
-	return nil
+	return bad
 }
 
 // buildMapping keeps the first of a key that is there twice, and reports the second.
@@ -144,16 +142,15 @@ func (b *builder) buildMapping(n *ast.MappingNode, depth int) *node {
 	var merged []*node
 	for _, pair := range n.Values {
 		value := b.build(pair.Value, depth+1)
-		if value == nil {
-			continue
-		}
 		at := positionOf(pair.Key.GetToken())
 		if pair.Key.IsMergeKey() {
-			if value.kind != mapping {
+			switch value.kind {
+			case mapping:
+				merged = append(merged, value)
+			case spoiled:
+			default:
 				b.report(at, "<< takes in another mapping: write <<: *name with the name of an anchor before a mapping")
-				continue
 			}
-			merged = append(merged, value)
 			continue
 		}
 		if _, plain := pair.Key.(ast.ScalarNode); !plain {
@@ -183,13 +180,26 @@ func (b *builder) alias(n *ast.AliasNode, at position) *node {
 	made := b.anchors[n.Value.GetToken().Value]
 	if made == nil {
 		b.report(at, "no anchor of this name stands before: write &name at the value that is meant")
-		return nil
+		return &node{at: at, kind: spoiled}
 	}
 	if b.count += made.size(); b.count >= maxNodes {
 		b.report(at, "more than any configuration has: write the value out, without aliases")
-		return nil
+		return &node{at: at, kind: spoiled}
 	}
-	return made
+	return made.copied()
+}
+
+// copied returns a node that can be changed without n.
+func (n *node) copied() *node {
+	out := *n
+	out.items, out.entries = nil, nil
+	for _, item := range n.items {
+		out.items = append(out.items, item.copied())
+	}
+	for _, e := range n.entries {
+		out.entries = append(out.entries, entry{e.name, e.at, e.value.copied()})
+	}
+	return &out
 }
 
 // size counts a node and what is in it.

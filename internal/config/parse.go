@@ -49,9 +49,13 @@ func parse(data string, report func(position, string)) *node {
 	}
 	if len(bodies) > 1 {
 		report(positionOf(bodies[1].GetToken()), "a second document: write all into one, without a --- between")
+		return nil
 	}
 	b := builder{anchors: map[string]*node{}, report: report}
-	return b.build(bodies[0], 0)
+	if root := b.build(bodies[0], 0); root.kind != spoiled {
+		return root
+	}
+	return nil
 }
 
 // tooDeep returns the token that opens one level too many, in brackets or in a row of

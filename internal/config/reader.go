@@ -35,8 +35,8 @@ func (r *reader) at(path string) position {
 }
 
 // place remembers where a value stands: a scalar by itself, else its key. A default stands
-// nowhere.
-func (r *reader) place(path string, e *entry) {
+// nowhere. It reports whether there is a value to be read.
+func (r *reader) place(path string, e *entry) bool {
 	at := e.value.at
 	if (e.value.kind == list || e.value.kind == mapping) && e.at != (position{}) {
 		at = e.at
@@ -44,6 +44,8 @@ func (r *reader) place(path string, e *entry) {
 	if at != (position{}) {
 		r.places[path] = at
 	}
+	r.broken[path] = r.broken[path] || e.value.kind == spoiled
+	return e.value.kind != spoiled
 }
 
 // parent cuts the last name or index off a path: routes[1].path, routes[1], routes.
@@ -206,10 +208,12 @@ func (r *reader) group(path string, keys []key, n *node) {
 		full := join(path, k.name)
 		switch e := n.find(k.name); {
 		case e != nil:
-			r.place(full, e)
-			k.field.read(r, full, e.value)
+			if r.place(full, e) {
+				k.field.read(r, full, e.value)
+			}
+		case r.broken[full]: // it is there, but for a typo
 		case k.needed != "":
-			r.problem(full, "is missing: write %s", k.needed)
+			r.problem(full, "is missing: write %s: %s", k.name, k.needed)
 		case k.initial != nil:
 			k.field.read(r, full, literal(k.initial))
 		default:
@@ -227,6 +231,7 @@ func (r *reader) unknown(path string, keys []key, e entry) {
 		hint = w
 	} else if near := nearest(e.name, names(keys)); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
+		r.broken[join(parent(path), near)] = true
 	} else if home := find(r.top, "", e.name); home != "" {
 		hint = fmt.Sprintf("did you mean %s?", home)
 	} else if len(keys) <= 8 {
