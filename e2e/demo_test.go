@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -34,19 +35,28 @@ func TestTheDemoShowsItselfToABrowser(t *testing.T) {
 	b.picture("3-signed-in")
 	b.scriptsFindNothing()
 
+	b.run(`document.querySelector("#auto").click()`) // from here on, we call
 	for range 3 {
 		b.pressAndSee("#call", 1)
-		after(t, 2*time.Second)
+		after(t, 8*time.Second) // tokens of the demo live for fifteen
+	}
+	if b.refreshes() == 0 {
+		t.Error("24 seconds of calls made no refresh")
 	}
 	b.pressAndSee("#call50", 50)
 	b.picture("4-called")
+
+	before := b.refreshes()
 	b.press("#expire")
 	b.pressAndSee("#call", 1)
+	eventually(t, 10*time.Second, "a refresh after the token was expired", func() bool { return b.refreshes() > before })
 	b.picture("5-expired")
+
 	b.press("#break")
+	b.until(`/down/i.test(document.querySelector("#provider-text").textContent)`)
 	b.pressAndSee("#call", 1)
 	b.picture("6-provider-broken")
-	after(t, 25*time.Second) // the provider is whole again after 20 s
+	b.until(`/up/i.test(document.querySelector("#provider-text").textContent)`) // after 20 s
 	b.pressAndSee("#call", 1)
 	b.until(shown("#sign-out"))
 	b.picture("7-provider-whole")
@@ -90,6 +100,16 @@ func (b *tab) pressAndSee(selector string, n int) {
 	before := b.apiCalls()
 	b.press(selector)
 	eventually(b.t, 40*time.Second, fmt.Sprintf("%s makes %d calls", selector, n), func() bool { return b.apiCalls() >= before+n })
+}
+
+// refreshes is how many the page counts.
+func (b *tab) refreshes() int {
+	b.t.Helper()
+	n, err := strconv.Atoi(b.text(`document.querySelector("#refresh-count").textContent`))
+	if err != nil {
+		b.t.Error(err)
+	}
+	return n
 }
 
 var apiCall = regexp.MustCompile(`^[A-Z]+ http://localhost:\d+/api/`)
