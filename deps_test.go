@@ -59,7 +59,7 @@ var house = []room{
 		"session/...", "proxy", "internal/...",
 		"github.com/prometheus/client_golang/...", "go.opentelemetry.io/...", "golang.org/x/sync/...", "golang.org/x/time/...",
 	}, "the one place that wires, so that every other room can do without"},
-	{"cmd/cloakroom", []string{"internal/app", "internal/config", "github.com/spf13/cobra/...", "github.com/spf13/pflag"}, "commands read arguments and print; the work is done in internal/app"},
+	{"cmd/cloakroom", []string{"internal/app", "internal/config", "internal/telemetry", "github.com/spf13/cobra/...", "github.com/spf13/pflag"}, "commands read arguments and print; the work is done in internal/app"},
 
 	{"e2e", nil, "the binary is met from the outside"},
 	{"bench", []string{"..."}, "a measurement may hold anything against anything"},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cloakroom-bff/cloakroom/internal/app"
 	"github.com/cloakroom-bff/cloakroom/internal/config"
+	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
 )
 
 func (s *surroundings) runCommand() *cobra.Command {
@@ -25,7 +26,9 @@ func (s *surroundings) runCommand() *cobra.Command {
 			if err != nil {
 				return &usageError{err}
 			}
-			log := app.Logger(s.stderr, cfg.Log)
+			lines := telemetry.NewLines(s.stderr)
+			defer lines.Close()
+			log := app.Logger(lines, cfg.Log)
 			for _, w := range warnings {
 				log.Warn("configuration: works, but weakens", "where", w.String())
 			}
