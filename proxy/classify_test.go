@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-func request1(method string, lines ...string) *http.Request {
-	r := httptest.NewRequest(method, "/x", nil)
+func headed(tb testing.TB, method string, lines ...string) *http.Request {
+	tb.Helper()
+	r := httptest.NewRequestWithContext(tb.Context(), method, "/x", nil)
 	for _, l := range lines {
 		name, value, _ := strings.Cut(l, ": ")
 		r.Header.Add(name, value)
@@ -44,7 +45,7 @@ func TestWhatIsANavigation(t *testing.T) {
 		{false, "GET", []string{"Accept: text/html;q=0, application/json"}},
 		{false, "GET", nil},
 	} {
-		if got := classify(request1(row.method, row.lines...)).navigation; got != row.want {
+		if got := classify(headed(t, row.method, row.lines...)).navigation; got != row.want {
 			t.Errorf("%s %v: %v", row.method, row.lines, got)
 		}
 	}
@@ -92,14 +93,14 @@ func TestWhomTheGatewayBelieves(t *testing.T) {
 		{false, "GET", nil},
 		{false, "HEAD", nil},
 	} {
-		if got := believed(request1(row.method, row.lines...), public); got != row.want {
+		if got := believed(headed(t, row.method, row.lines...), public); got != row.want {
 			t.Errorf("%s %v: %v", row.method, row.lines, got)
 		}
 	}
 }
 
 func BenchmarkClassify(b *testing.B) {
-	r := request1("GET", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*")
+	r := headed(b, "GET", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*")
 	b.ReportAllocs()
 	for b.Loop() {
 		if !believed(r, "https://app.example.com") {

@@ -50,7 +50,7 @@ func (f *files) serve(x *exchange, r *http.Request) error {
 	if err != nil {
 		return problem(GatewayMisconfigured, err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // It was only read.
 	h := x.Header()
 	if err := f.describe(h, file, info, name); err != nil {
 		return problem(GatewayMisconfigured, err)

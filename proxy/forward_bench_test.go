@@ -43,7 +43,7 @@ func BenchmarkThroughGateway(b *testing.B) {
 		drive(b, f.addr, f.cookie(ticket))
 	})
 	b.Run("gateway-with-log", func(b *testing.B) {
-		f := open(b, []Route{{Path: "/api/", Upstream: target}}, func(c *Config) { c.Log = slog.New(slog.NewJSONHandler(io.Discard, nil)) })
+		f := open(b, []Route{{Path: "/api/", Upstream: target}}, func(c *Config) { c.Log = slog.New(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil)) })
 		_, ticket := f.signIn(b, time.Hour)
 		drive(b, f.addr, f.cookie(ticket))
 	})

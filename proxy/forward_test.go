@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -129,7 +130,7 @@ func TestAnUpstreamCannotSpeakForTheGateway(t *testing.T) {
 		_, _ = io.WriteString(w, "theirs")
 	})
 	f := open(t, public(up))
-	res, c := f.rawConn(t, "GET / HTTP/1.1\r\nHost: "+publicHost+"\r\n\r\n")
+	res := f.raw(t, "GET / HTTP/1.1\r\nHost: "+publicHost+"\r\n\r\n")
 	check := func(h http.Header) {
 		t.Helper()
 		if got := h["Set-Cookie"]; len(got) != 1 || got[0] != "theirs=1; Path=/" {
@@ -143,7 +144,6 @@ func TestAnUpstreamCannotSpeakForTheGateway(t *testing.T) {
 		t.Fatal(res.Status)
 	}
 	check(res.Header)
-	_ = c
 	client := &http.Client{}
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+f.addr, nil)
 	req.Host = publicHost
@@ -153,7 +153,7 @@ func TestAnUpstreamCannotSpeakForTheGateway(t *testing.T) {
 	}
 	defer final.Body.Close()
 	check(final.Header)
-	if final.StatusCode != 401 || text(t, final) != "theirs" {
+	if final.StatusCode != 401 || text(t, reply{final}) != "theirs" {
 		t.Error(final.Status)
 	}
 }
@@ -262,7 +262,7 @@ func TestBytesStreamBothWays(t *testing.T) {
 	in, out := io.Pipe()
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+f.addr+"/x", in)
 	req.Host = publicHost
-	res, err := http.DefaultClient.Do(req)
+	res, err := (&http.Client{}).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,5 +323,39 @@ func TestAMethodOverrideOpensNoMethod(t *testing.T) {
 	h := up.last(t).Header
 	if h["X-Http-Method-Override"] != nil || h.Get("X-Method-Override") != "HEAD" {
 		t.Error(h)
+	}
+}
+
+func TestHTTP2OnBothSides(t *testing.T) {
+	var proto string
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		proto = r.Proto + " " + r.RequestURI + " " + r.Header.Get("Via")
+		w.Header().Set("Trailer", "Grpc-Status")
+		_, _ = io.Copy(w, r.Body)
+		w.Header().Set("Grpc-Status", "0")
+	})
+	both := new(http.Protocols)
+	both.SetUnencryptedHTTP2(true)
+	up := httptest.NewUnstartedServer(handler)
+	up.Config.Protocols = both
+	up.Start()
+	t.Cleanup(up.Close)
+	f := open(t, []Route{{Path: "/", Upstream: mustURL("h2c" + strings.TrimPrefix(up.URL, "http")), Access: Public}})
+	s := httptest.NewUnstartedServer(f.Gateway)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/a%7Cb?c", strings.NewReader("hello"))
+	req.Host = publicHost
+	res, err := s.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got := text(t, reply{res}); got != "hello" || res.ProtoMajor != 2 || res.Trailer.Get("Grpc-Status") != "0" {
+		t.Error(got, res.Proto, res.Trailer)
+	}
+	if proto != "HTTP/2.0 /a%7Cb?c 2.0 cloakroom" {
+		t.Error(proto)
 	}
 }

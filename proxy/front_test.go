@@ -27,6 +27,9 @@ const (
 	accessToken = "AT-2f1c9-secret"
 )
 
+// reply is an answer whose body the test's end closes.
+type reply struct{ *http.Response }
+
 // front is a gateway on a real listener, with a real session store behind it.
 type front struct {
 	*Gateway
@@ -114,13 +117,13 @@ func (f *front) signIn(t testing.TB, life time.Duration) (*session.Session, stri
 func (f *front) cookie(ticket string) string { return f.ticketName() + "=" + ticket }
 
 // raw sends bytes and returns the answer.
-func (f *front) raw(t testing.TB, request string) *http.Response {
+func (f *front) raw(t testing.TB, request string) reply {
 	t.Helper()
 	res, _ := f.rawConn(t, request)
 	return res
 }
 
-func (f *front) rawConn(t testing.TB, request string) (*http.Response, net.Conn) {
+func (f *front) rawConn(t testing.TB, request string) (reply, net.Conn) {
 	t.Helper()
 	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", f.addr)
 	if err != nil {
@@ -137,21 +140,21 @@ func (f *front) rawConn(t testing.TB, request string) (*http.Response, net.Conn)
 		t.Fatalf("no answer to %q: %v", request, err)
 	}
 	t.Cleanup(func() { _ = res.Body.Close() })
-	return res, c
+	return reply{res}, c
 }
 
 // get sends a GET with more header lines.
-func (f *front) get(t testing.TB, path string, lines ...string) *http.Response {
+func (f *front) get(t testing.TB, path string, lines ...string) reply {
 	t.Helper()
 	return f.send(t, "GET", path, lines...)
 }
 
-func (f *front) send(t testing.TB, method, path string, lines ...string) *http.Response {
+func (f *front) send(t testing.TB, method, path string, lines ...string) reply {
 	t.Helper()
 	return f.raw(t, method+" "+path+" HTTP/1.1\r\nHost: "+publicHost+"\r\n"+strings.Join(append(lines, "\r\n"), "\r\n"))
 }
 
-func text(t testing.TB, res *http.Response) string {
+func text(t testing.TB, res reply) string {
 	t.Helper()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
@@ -161,7 +164,7 @@ func text(t testing.TB, res *http.Response) string {
 }
 
 // mustFail checks that an answer is the gateway's own error, in its one shape.
-func mustFail(t testing.TB, res *http.Response, code Code) {
+func mustFail(t testing.TB, res reply, code Code) {
 	t.Helper()
 	if got := res.Header.Get("Cloakroom-Error"); got != string(code) || res.StatusCode != code.status() {
 		t.Fatalf("got %d %q, want %d %q", res.StatusCode, got, code.status(), code)

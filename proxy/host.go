@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -102,8 +103,8 @@ func (g *Gateway) clientOf(r *http.Request) client {
 		// One of the two headers came through from outside, and nobody can tell which.
 		return c
 	}
-	for i := len(hops) - 1; i >= 0; i-- {
-		addr, err := netip.ParseAddr(hostOnly(hops[i]))
+	for _, hop := range slices.Backward(hops) {
+		addr, err := netip.ParseAddr(hostOnly(hop))
 		if err != nil {
 			break
 		}

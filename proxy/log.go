@@ -61,11 +61,11 @@ func (g *Gateway) finish(x *exchange, r *http.Request, panicked any) {
 // be cut, since the answer had begun. A panic's text can hold anything, a token too; the
 // log gets its type, the text of Go's own run-time errors, and the stack.
 func (g *Gateway) recovered(x *exchange, r *http.Request, panicked any) (abort bool) {
-	text := fmt.Sprintf("panic: %T", panicked)
+	text := fmt.Sprintf("panic of type %T", panicked)
 	if e, ok := panicked.(runtime.Error); ok {
 		text = "panic: " + e.Error()
 	}
-	g.cfg.Log.LogAttrs(r.Context(), slog.LevelError, text, slog.String("stack", string(debug.Stack())))
+	g.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("error", text), slog.String("stack", string(debug.Stack())))
 	if x.status != 0 {
 		x.code, x.err = GatewayMisconfigured, errors.New(text)
 		return true

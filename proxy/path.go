@@ -94,11 +94,11 @@ func (t *table) judgeReadings(path string, found *target) error {
 		if !t.sameEverywhere(path, found) {
 			return badRequest("The path can be read as one of another route.")
 		}
-		next, err := url.PathUnescape(path)
+		next, ok := unescaped(path)
 		switch {
-		case err != nil && depth == 0:
+		case !ok && depth == 0:
 			return badRequest("The path has a percent sign without two hexadecimal digits.")
-		case err != nil || next == path:
+		case !ok || next == path:
 			return nil
 		case depth == deepest:
 			return badRequest("The path is encoded too often.")
@@ -107,6 +107,11 @@ func (t *table) judgeReadings(path string, found *target) error {
 		}
 		path = next
 	}
+}
+
+func unescaped(path string) (string, bool) {
+	s, err := url.PathUnescape(path)
+	return s, err == nil
 }
 
 // judgeSegments refuses what has two readings wherever it stands.
@@ -119,8 +124,12 @@ func judgeSegments(path string) error {
 		return badRequest("The path is no UTF-8.")
 	}
 	for segment := range strings.SplitSeq(path, "/") {
-		// A servlet container drops ";x" before it looks at the dots.
-		if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
+		// A servlet container drops ";x" before it looks at the dots; a decoded "?" or "#"
+		// ends the path for others.
+		if i := strings.IndexAny(segment, ";?#"); i >= 0 {
+			segment = segment[:i]
+		}
+		if segment == "." || segment == ".." {
 			return badRequest("The path has dot segments.")
 		}
 	}

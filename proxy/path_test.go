@@ -20,7 +20,7 @@ func routesOf(paths ...string) *table {
 
 func TestAPathWithTwoReadingsIsRefused(t *testing.T) {
 	table := routesOf("/", "/public/", "/admin/", "/exact", "/keep/", "/keep/secret/")
-	for _, path := range strings.Fields(`
+	for path := range strings.FieldsSeq(`
 		/public/../admin/x /public/./x /public/.. /public/. /.. /../admin/ /public/%2e%2e/admin/x /public/%2E%2e/x /public/.%2e/x
 		/public/..;/admin/x /public/..;a=b/x /public/.;/x /public/%2e%2e%3b/x /public/%252e%252e/x /public/%25252e%25252e/x
 		/public\admin /public/%5cadmin /public/%5Cadmin /public/%255cadmin /public/..%5cadmin
@@ -131,7 +131,7 @@ func FuzzPath(f *testing.F) {
 
 func TestTheRawPathIsTheRequestLines(t *testing.T) {
 	for _, target := range []string{"/a%20b", `/a"b`, "/a|b", "/%61", "//x/y"} {
-		if got := rawPath(httptest.NewRequest("GET", target, nil).URL); got != target {
+		if got := rawPath(httptest.NewRequestWithContext(t.Context(), "GET", target, nil).URL); got != target {
 			t.Errorf("%s became %s", target, got)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
@@ -261,11 +262,11 @@ func clearAnswer(h http.Header) {
 // demand writes what the provider asked the next login for as further parameters of a
 // login URL, as far as /bff/login would take them.
 func (g *Gateway) demand(params map[string]string) string {
-	out := ""
+	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		if slices.Contains(g.cfg.LoginParams, name) {
-			out += "&" + url.QueryEscape(name) + "=" + url.QueryEscape(params[name])
+			b.WriteString("&" + url.QueryEscape(name) + "=" + url.QueryEscape(params[name]))
 		}
 	}
-	return out
+	return b.String()
 }
