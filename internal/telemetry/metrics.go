@@ -12,6 +12,7 @@ package telemetry
 import (
 	"net/http"
 	"runtime"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -26,6 +27,7 @@ import (
 // use.
 type Metrics struct {
 	registry *prometheus.Registry
+	series   sync.Map // seriesOf → *series: what every request counts in
 
 	requests       *prometheus.CounterVec
 	requestTimes   *prometheus.HistogramVec
@@ -106,11 +108,29 @@ func (m *Metrics) Handler() http.Handler {
 
 // Request counts a request that was answered.
 func (m *Metrics) Request(s proxy.Served) {
-	m.requests.WithLabelValues(s.Route, method(s.Method), statusClass(s.Status)).Inc()
-	m.requestTimes.WithLabelValues(s.Route).Observe(s.Took.Seconds())
+	own := m.seriesFor(seriesOf{s.Route, method(s.Method), statusClass(s.Status)})
+	own.count.Inc()
+	own.times.Observe(s.Took.Seconds())
 	if s.Code != "" {
 		m.errors.WithLabelValues(string(s.Code)).Inc()
 	}
+}
+
+// seriesOf names the series of a request; there are few, since each part is bounded.
+type seriesOf struct{ route, method, status string }
+
+type series struct {
+	count prometheus.Counter
+	times prometheus.Observer
+}
+
+// seriesFor spares a request the look-up by label values.
+func (m *Metrics) seriesFor(of seriesOf) *series {
+	if s, ok := m.series.Load(of); ok {
+		return s.(*series)
+	}
+	s, _ := m.series.LoadOrStore(of, &series{m.requests.WithLabelValues(of.route, of.method, of.status), m.requestTimes.WithLabelValues(of.route)})
+	return s.(*series)
 }
 
 // Session counts an event of a session.
