@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/cloakroom-bff/cloakroom/internal/secret"
@@ -203,10 +204,8 @@ func hostName(s *string) field {
 func logoutStrategy(s *string) field {
 	words := []string{"auto", "oidc", "auth0_v2", "cognito", "local"}
 	return checked(anyText(s), func(v string) error {
-		for _, w := range words {
-			if v == w {
-				return nil
-			}
+		if slices.Contains(words, v) {
+			return nil
 		}
 		if strings.Contains(v, "://") {
 			_, err := secureURL(strings.NewReplacer("{", "", "}", "").Replace(v), "https://login.example.com/logout?to={return_url}")

@@ -137,11 +137,18 @@ func TestTheExampleLoadsAndHasEveryKey(t *testing.T) {
 	small, _ := load(t, smallest)
 	// What the example says of defaults is what they are.
 	for _, pair := range [][2]any{
-		{c.Listen, small.Listen}, {c.TLS, small.TLS}, {c.Admin, small.Admin}, {c.Log, small.Log},
-		{c.Session.Refresh, small.Session.Refresh}, {c.Session.Cookie, small.Session.Cookie},
-		{c.Session.IdleTimeout, small.Session.IdleTimeout}, {c.Provider.Scopes, small.Provider.Scopes},
-		{c.Provider.LoginParams, small.Provider.LoginParams}, {c.Provider.Endpoints, small.Provider.Endpoints},
-		{c.Routes[0].Timeout, small.Routes[0].Timeout}, {c.Routes[0].MaxBody, small.Routes[0].MaxBody},
+		{c.Listen, small.Listen},
+		{c.TLS, small.TLS},
+		{c.Admin, small.Admin},
+		{c.Log, small.Log},
+		{c.Session.Refresh, small.Session.Refresh},
+		{c.Session.Cookie, small.Session.Cookie},
+		{c.Session.IdleTimeout, small.Session.IdleTimeout},
+		{c.Provider.Scopes, small.Provider.Scopes},
+		{c.Provider.LoginParams, small.Provider.LoginParams},
+		{c.Provider.Endpoints, small.Provider.Endpoints},
+		{c.Routes[0].Timeout, small.Routes[0].Timeout},
+		{c.Routes[0].MaxBody, small.Routes[0].MaxBody},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			t.Errorf("the example says %v, the default is %v", pair[0], pair[1])

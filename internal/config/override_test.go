@@ -83,9 +83,12 @@ func TestABadVariableIsNamed(t *testing.T) {
 // nobody wrote.
 func TestVariablesOfKubernetesAreNotOurs(t *testing.T) {
 	t.Parallel()
-	load(t, smallest,
+	c, _ := load(t, smallest,
 		"CLOAKROOM_SERVICE_HOST=10.0.0.1", "CLOAKROOM_SERVICE_PORT=8080", "CLOAKROOM_SERVICE_PORT_HTTP=8080",
 		"CLOAKROOM_PORT=tcp://10.0.0.1:8080", "CLOAKROOM_PORT_8080_TCP=tcp://10.0.0.1:8080",
 		"CLOAKROOM_PORT_8080_TCP_PROTO=tcp", "CLOAKROOM_PORT_8080_TCP_PORT=8080", "CLOAKROOM_PORT_8080_TCP_ADDR=10.0.0.1",
 		"CLOAKROOM_ADMIN_SERVICE_HOST=10.0.0.1")
+	if c.Listen != ":8080" {
+		t.Errorf("it listens at %s", c.Listen)
+	}
 }

@@ -35,7 +35,7 @@ const secretFromEnv = "environment-secret"
 // exposed returns the first secret of guarded that out shows.
 func exposed(out, key string) string {
 	for _, s := range []string{"literal-admin-token", "literal-client-secret", "literal-api-key", "bGl0ZXJhbC1rZXkt", "literal-key", secretFromEnv, key} {
-		if strings.Contains(out, s) || strings.Contains(out, fmt.Sprintf("%x", s)) || strings.Contains(out, strings.Trim(fmt.Sprint([]byte(s)), "[]")) {
+		if strings.Contains(out, s) || strings.Contains(out, fmt.Sprintf("%x", s)) || strings.Contains(out, strings.Trim(fmt.Sprintf("%d", []byte(s)), "[]")) {
 			return s
 		}
 	}

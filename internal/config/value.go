@@ -303,8 +303,7 @@ func (f filePath) schema() object { return object{"type": "string"} }
 
 // cause is an error of the file system without the name of the file.
 func cause(err error) error {
-	var detail *fs.PathError
-	if errors.As(err, &detail) {
+	if detail, ok := errors.AsType[*fs.PathError](err); ok {
 		return detail.Err
 	}
 	return err

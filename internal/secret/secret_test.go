@@ -31,7 +31,7 @@ func newHolder() holder {
 func leaks(out string) bool {
 	return strings.Contains(out, hidden) ||
 		strings.Contains(strings.ToLower(out), fmt.Sprintf("%x", hidden)) ||
-		strings.Contains(out, strings.Trim(fmt.Sprint([]byte(hidden)), "[]"))
+		strings.Contains(out, strings.Trim(fmt.Sprintf("%d", []byte(hidden)), "[]"))
 }
 
 func TestNoVerbPrintsASecret(t *testing.T) {
