@@ -135,7 +135,7 @@ func (a *authRequest) readMaxAge(form url.Values) *Refusal {
 	if err != nil {
 		return refuse("invalid_request", "max_age is a number of seconds")
 	}
-	a.maxAge = time.Duration(seconds) * time.Second //nolint:gosec // 32 bits fit
+	a.maxAge = time.Duration(seconds) * time.Second
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cloakroom-bff/cloakroom/internal/devidp"
@@ -21,6 +22,9 @@ const (
 	afterward = "http://localhost:8080/"
 	secret    = "s3cret: % + / ü"
 )
+
+// sharedKeys spare each test a tenth of a second.
+var sharedKeys = sync.OnceValues(devidp.NewKeys)
 
 // party is a relying party as small as one can be. It checks nothing, and asks for
 // everything by hand, so that a test can get any part of a request wrong.
@@ -44,6 +48,11 @@ func newPartyWith(t *testing.T, cfg devidp.Config) *party {
 		{ID: "public", RedirectURIs: []string{callback}},
 		{ID: "other", Secret: "other", RedirectURIs: []string{callback}},
 	}
+	keys, err := sharedKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Keys = keys
 	idp, err := devidp.Listen(cfg)
 	if err != nil {
 		t.Fatal(err)

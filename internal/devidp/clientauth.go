@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -24,10 +25,8 @@ func readForm(r *http.Request) (url.Values, error) {
 		if len(values) > 1 && name != "resource" {
 			return nil, refuse("invalid_request", "a parameter came twice")
 		}
-		for _, value := range values {
-			if value == "" {
-				return nil, refuse("invalid_request", "a parameter came empty; leave it out")
-			}
+		if slices.Contains(values, "") {
+			return nil, refuse("invalid_request", "a parameter came empty; leave it out")
 		}
 	}
 	return r.PostForm, nil
@@ -104,16 +103,21 @@ func readBasic(header string) (id, secret string, err error) {
 }
 
 func formDecode(s string) (string, error) {
-	for _, c := range []byte(s) {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~*+%", c) >= 0) {
-			return "", badClient("form-urlencode id and secret before base64 (RFC 6749 section 2.3.1)")
-		}
+	if !isAlphanumeric(s, "-._~*+%") {
+		return "", badClient("form-urlencode id and secret before base64 (RFC 6749 section 2.3.1)")
 	}
 	text, err := url.QueryUnescape(s)
 	if err != nil {
 		return "", badClient("id or secret is not form-urlencoded")
 	}
 	return text, nil
+}
+
+// isAlphanumeric reports whether s is of ASCII letters, digits and these others.
+func isAlphanumeric(s, others string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune(others, c)
+	})
 }
 
 // RotateClientSecret gives a client another secret, and returns it. The old one is wrong

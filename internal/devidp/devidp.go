@@ -47,6 +47,7 @@ type Config struct {
 	Clients []Client
 	Users   []User // nil means alice and bob
 	Knobs   Knobs
+	Keys    *Keys            // nil means fresh ones; NastyKeys makes fresh ones anyway
 	Now     func() time.Time // nil means time.Now
 }
 
@@ -104,7 +105,7 @@ type Provider struct {
 	held     map[*Hold]struct{}       // guarded by mu: not released yet
 }
 
-// New returns a provider with fresh keys. The issuer's host must be a loopback address:
+// New returns a provider. The issuer's host must be a loopback address:
 // a provider that lets everybody in has no business on a network.
 func New(cfg Config) (*Provider, error) {
 	issuer, err := loopback(cfg.Issuer)
@@ -114,7 +115,7 @@ func New(cfg Config) (*Provider, error) {
 	if err := cfg.Knobs.check(); err != nil {
 		return nil, err
 	}
-	keys, err := newKeySet(cfg.Knobs.NastyKeys)
+	keys, err := cfg.firstKeys()
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +147,13 @@ func New(cfg Config) (*Provider, error) {
 	}
 	p.mux = p.routes()
 	return p, nil
+}
+
+func (cfg Config) firstKeys() (*keySet, error) {
+	if cfg.Keys != nil && !cfg.Knobs.NastyKeys {
+		return cfg.Keys.set, nil
+	}
+	return newKeySet(cfg.Knobs.NastyKeys)
 }
 
 // loopback reads an address without a query whose host is this machine.

@@ -99,7 +99,7 @@ func (p *Provider) readLogout(form url.Values) (q *logoutRequest, problem string
 
 // next goes on to where the client wants the browser, or says that all is done.
 func (q *logoutRequest) next(p *Provider, w http.ResponseWriter) {
-	http.SetCookie(w, &http.Cookie{ //nolint:gosec // as it was set
+	http.SetCookie(w, &http.Cookie{
 		Name: cookieName, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 	if q.target == "" {

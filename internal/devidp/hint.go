@@ -17,7 +17,7 @@ type hint struct {
 // readHint reads an id_token_hint. It may have expired, and its key may be gone (OpenID
 // Connect RP-Initiated Logout 1.0 §2), but it must be ours.
 func (p *Provider) readHint(text string) (hint, bool) {
-	signed, err := jose.ParseSigned(text, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	signed, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil || len(signed.Signatures) != 1 {
 		return hint{}, false
 	}

@@ -10,9 +10,20 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"slices"
 
 	"github.com/go-jose/go-jose/v4"
 )
+
+// Keys are a provider's first keys.
+type Keys struct{ set *keySet }
+
+// NewKeys makes keys that several providers of one test program can start with: making
+// them is what takes time in [New].
+func NewKeys() (*Keys, error) {
+	set, err := newKeySet(false)
+	return &Keys{set}, err
+}
 
 // keySet is the provider's keys at one time. It does not change; rotation makes another.
 type keySet struct {
@@ -101,7 +112,7 @@ func (s *keySet) published() (map[string]any, error) {
 			"x": "eb5mfvncu6xVoGKVzocLBwKb_NstzijZWfKBWxb4F5g", "y": "SDradyajxGVdpPv8DhEIqP0XtEimhVQZnEfQj_sQ1Lg",
 		})
 	}
-	for _, key := range append(append(s.extra[:len(s.extra):len(s.extra)], s.encryption), s.signing...) {
+	for _, key := range slices.Concat(s.extra, []jose.JSONWebKey{s.encryption}, s.signing) {
 		public, err := key.Public().MarshalJSON()
 		if err != nil {
 			return nil, fmt.Errorf("devidp: publish a key: %w", err)

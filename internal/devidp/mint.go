@@ -121,15 +121,14 @@ func sign(key jose.JSONWebKey, typ string, claims map[string]any, omitKid bool) 
 	if err != nil {
 		return "", fmt.Errorf("devidp: write claims: %w", err)
 	}
-	var material any = key
-	if omitKid {
-		material = key.Key
-	}
 	options := &jose.SignerOptions{}
+	if !omitKid {
+		options = options.WithHeader("kid", key.KeyID)
+	}
 	if typ != "" {
 		options = options.WithType(jose.ContentType(typ))
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: material}, options)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key.Key}, options)
 	if err != nil {
 		return "", fmt.Errorf("devidp: sign: %w", err)
 	}

@@ -99,7 +99,7 @@ func (p *Provider) signIn(w http.ResponseWriter, k Knobs, a *authRequest, login 
 	p.browsers[cookie] = b
 	p.mu.Unlock()
 	p.books.count(func(s *Stats) { s.SignIns++ })
-	http.SetCookie(w, &http.Cookie{ //nolint:gosec // plain http on loopback: Secure would lose it
+	http.SetCookie(w, &http.Cookie{ // no Secure: plain http on loopback would lose it
 		Name: cookieName, Value: cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 	p.sendCode(w, k, a, b)

@@ -113,13 +113,8 @@ func (p *Provider) takeCode(client Client, form url.Values) (*code, error) {
 
 // verifies checks PKCE, S256 (RFC 7636 §4.1, §4.6).
 func verifies(challenge, verifier string) bool {
-	if len(verifier) < 43 || len(verifier) > 128 {
+	if len(verifier) < 43 || len(verifier) > 128 || !isAlphanumeric(verifier, "-._~") {
 		return false
-	}
-	for _, c := range []byte(verifier) {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0) {
-			return false
-		}
 	}
 	digest := sha256.Sum256([]byte(verifier))
 	return subtle.ConstantTimeCompare([]byte(challenge), []byte(base64.RawURLEncoding.EncodeToString(digest[:]))) == 1

@@ -18,51 +18,55 @@ import (
 func SignIn(ctx context.Context, client *http.Client, authorizeURL, login string) (callbackURL string, err error) {
 	walker := *client
 	walker.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	resp, body, err := walk(ctx, &walker, http.MethodGet, authorizeURL, nil)
+	at, err := walk(ctx, &walker, http.MethodGet, authorizeURL, nil)
 	if err != nil {
 		return "", err
 	}
-	if resp.StatusCode == http.StatusOK {
-		action, id, ok := readPage(body)
+	if at.status == http.StatusOK {
+		action, id, ok := readPage(at.page)
 		if !ok {
-			return "", fmt.Errorf("devidp: %s shows no sign-in page", resp.Request.URL.Redacted())
+			return "", fmt.Errorf("devidp: %s%s shows no sign-in page", at.url.Host, at.url.Path)
 		}
-		target, err := resp.Request.URL.Parse(action)
+		target, err := at.url.Parse(action)
 		if err != nil {
 			return "", fmt.Errorf("devidp: the page's form leads nowhere: %w", err)
 		}
-		if resp, body, err = walk(ctx, &walker, http.MethodPost, target.String(), url.Values{"request": {id}, "login": {login}}); err != nil {
+		if at, err = walk(ctx, &walker, http.MethodPost, target.String(), url.Values{"request": {id}, "login": {login}}); err != nil {
 			return "", err
 		}
 	}
-	if resp.StatusCode != http.StatusSeeOther {
-		return "", fmt.Errorf("devidp: the provider answered %s: %s", resp.Status, alertOf(body))
+	if at.status != http.StatusSeeOther {
+		return "", fmt.Errorf("devidp: the provider answered %d: %s", at.status, alertOf(at.page))
 	}
-	return resp.Header.Get("Location"), nil
+	return at.location, nil
 }
 
-func walk(ctx context.Context, client *http.Client, method, address string, form url.Values) (*http.Response, string, error) {
-	var body io.Reader
-	if form != nil {
-		body = strings.NewReader(form.Encode())
-	}
-	req, err := http.NewRequestWithContext(ctx, method, address, body)
+// stop is where a walk has come to.
+type stop struct {
+	url      *url.URL
+	status   int
+	location string
+	page     string
+}
+
+func walk(ctx context.Context, client *http.Client, method, address string, form url.Values) (stop, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, "", fmt.Errorf("devidp: %w", err)
+		return stop{}, fmt.Errorf("devidp: %w", err)
 	}
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, "", fmt.Errorf("devidp: %w", err)
+		return stop{}, fmt.Errorf("devidp: %w", err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		return nil, "", fmt.Errorf("devidp: read the page: %w", err)
+		return stop{}, fmt.Errorf("devidp: read the page: %w", err)
 	}
-	return resp, string(text), nil
+	return stop{resp.Request.URL, resp.StatusCode, resp.Header.Get("Location"), string(text)}, nil
 }
 
 // readPage reads page.html, and no other.

@@ -1,0 +1,83 @@
+package devidp_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+
+	"github.com/cloakroom-bff/cloakroom/internal/devidp"
+)
+
+func TestALogoutTokenIsPosted(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, devidp.Knobs{})
+	forms := make(chan url.Values, 1)
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil {
+			t.Error(err)
+		}
+		forms <- r.PostForm
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	t.Cleanup(gateway.Close)
+	status, err := p.idp.SendLogoutToken(t.Context(), gateway.URL+"/bff/backchannel-logout", devidp.LogoutToken{Client: "app:1", SID: "s1", Subject: "alice"})
+	if err != nil || status != http.StatusAccepted {
+		t.Fatalf("status %d, %v", status, err)
+	}
+	form := <-forms
+	claims := payload(t, form.Get("logout_token"))
+	events, ok := claims["events"].(map[string]any)
+	if !ok || events["http://schemas.openid.net/event/backchannel-logout"] == nil || claims["sid"] != "s1" || claims["sub"] != "alice" || claims["aud"] != "app:1" || !form.Has("unknown") {
+		t.Errorf("form %v, claims %v", form, claims)
+	}
+	if got := p.verdict(form.Get("logout_token")); got != "" {
+		t.Errorf("signature: %q", got)
+	}
+	if _, err := p.idp.SendLogoutToken(t.Context(), "https://example.com/", devidp.LogoutToken{}); err == nil {
+		t.Error("a logout token left the machine")
+	}
+}
+
+func TestLogoutTokensCanBeForged(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, devidp.Knobs{})
+	claim := func(name string, want any) func(map[string]any) bool {
+		return func(c map[string]any) bool { return c[name] == want }
+	}
+	for _, row := range []struct {
+		fault     devidp.LogoutFault
+		signature string
+		claims    func(map[string]any) bool
+	}{
+		{devidp.LogoutForeignKey, "unknown kid", claim("iss", p.idp.URL)},
+		{devidp.LogoutAlgNone, "none", claim("iss", p.idp.URL)},
+		{devidp.LogoutWrongIssuer, "", claim("iss", "https://evil.example")},
+		{devidp.LogoutWrongAudience, "", claim("aud", "somebody-else")},
+		{devidp.LogoutNoEvent, "", claim("events", nil)},
+		{devidp.LogoutWrongEvent, "", func(c map[string]any) bool { return c["events"] != nil }},
+		{devidp.LogoutWithNonce, "", claim("nonce", "a-nonce")},
+		{devidp.LogoutExpired, "", func(c map[string]any) bool { return c["exp"].(float64)-c["iat"].(float64) == 120 }},
+		{devidp.LogoutStale, "", func(c map[string]any) bool { return c["exp"].(float64)-c["iat"].(float64) > 3600 }},
+		{devidp.LogoutMissingJTI, "", claim("jti", nil)},
+		{devidp.LogoutMissingIssued, "", claim("iat", nil)},
+		{devidp.LogoutIDToken, "", claim("events", nil)},
+		{devidp.LogoutPlainType, "", claim("jti", "j1")},
+		{devidp.LogoutTypeMissing, "", claim("jti", "j1")},
+		{devidp.LogoutAccessType, "", claim("jti", "j1")},
+	} {
+		t.Run(string(row.fault), func(t *testing.T) {
+			t.Parallel()
+			token, err := p.idp.NewLogoutToken(devidp.LogoutToken{Client: "app:1", SID: "s1", JTI: "j1", Fault: row.fault})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := p.verdict(token); got != row.signature {
+				t.Errorf("signature: %q, want %q", got, row.signature)
+			}
+			if c := payload(t, token); !row.claims(c) {
+				t.Errorf("claims %v", c)
+			}
+		})
+	}
+}
