@@ -142,7 +142,7 @@ func maxAgeOf(s string) (time.Duration, error) {
 	if err != nil || n > uint64(farthest/time.Second) {
 		return 0, fmt.Errorf("max_age %q is no number of seconds", short(s))
 	}
-	return time.Duration(n) * time.Second, nil //nolint:gosec // bounded above
+	return time.Duration(n) * time.Second, nil
 }
 
 // CheckIssuer judges the iss parameter of an authorization response, good or bad

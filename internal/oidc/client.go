@@ -147,8 +147,10 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Issuer and ClientID name the grant's owner.
-func (c *Client) Issuer() string   { return c.cfg.Issuer }
+// Issuer is the provider that grants of this client belong to.
+func (c *Client) Issuer() string { return c.cfg.Issuer }
+
+// ClientID is the client that they were given to.
 func (c *Client) ClientID() string { return c.cfg.ClientID }
 
 // ErrNotReady says that the provider's metadata is not known yet. It comes wrapped.

@@ -109,8 +109,12 @@ func (c *Config) checkLogout() error {
 
 func (e Endpoints) check() error {
 	for _, s := range []struct{ name, url string }{
-		{"authorization", e.Authorization}, {"token", e.Token}, {"jwks", e.JWKS},
-		{"revocation", e.Revocation}, {"end_session", e.EndSession}, {"userinfo", e.UserInfo},
+		{"authorization", e.Authorization},
+		{"token", e.Token},
+		{"jwks", e.JWKS},
+		{"revocation", e.Revocation},
+		{"end_session", e.EndSession},
+		{"userinfo", e.UserInfo},
 	} {
 		if s.url == "" {
 			continue

@@ -66,7 +66,7 @@ func (s *signature) VerifySignature(ctx context.Context, token string) ([]byte, 
 	for i, alg := range s.algs {
 		algs[i] = jose.SignatureAlgorithm(alg)
 	}
-	jws, err := jose.ParseSigned(token, algs)
+	jws, err := jose.ParseSignedCompact(token, algs)
 	if err != nil {
 		return nil, err
 	}

@@ -124,4 +124,3 @@ func (c *Client) askedScope(g *session.Grant, t session.Target) string {
 	}
 	return strings.Join(c.cfg.Scopes, " ")
 }
-

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,11 @@ func transportOf(rt http.RoundTripper) http.RoundTripper {
 	given.Protocols = new(http.Protocols)
 	given.Protocols.SetHTTP1(true)
 	given.ForceAttemptHTTP2 = false
+	// A transport that has been used has written HTTP/2 into these, too.
+	given.TLSNextProto = make(map[string]func(string, *tls.Conn) http.RoundTripper)
+	if given.TLSClientConfig != nil {
+		given.TLSClientConfig.NextProtos = []string{"http/1.1"} // a clone's
+	}
 	given.MaxResponseHeaderBytes = maxHeader
 	given.MaxIdleConnsPerHost = 16
 	// Below what load balancers allow, so that we close an idle connection before they

@@ -1,0 +1,37 @@
+package oidc_test
+
+import (
+	"encoding/json"
+	"io"
+	"log"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) } //nolint:forbidigo // net/http wants one
+
+func writeJSON(t *testing.T, w http.ResponseWriter, status int, v any) {
+	t.Helper()
+	body, err := json.Marshal(v)
+	if err != nil {
+		t.Error(err)
+	}
+	answerWith(t, w, status, string(body))
+}
+
+// answerWith answers with a body and the type that it looks like.
+func answerWith(t *testing.T, w http.ResponseWriter, status int, body string) {
+	t.Helper()
+	switch {
+	case w.Header().Get("Content-Type") != "":
+	case strings.HasPrefix(body, "<"):
+		w.Header().Set("Content-Type", "text/html")
+	default:
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.WriteHeader(status)
+	if _, err := io.WriteString(w, body); err != nil {
+		t.Error(err)
+	}
+}
