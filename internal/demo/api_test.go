@@ -18,7 +18,7 @@ type greeting struct {
 
 func TestTheAPIAnswersWhoeverHasAGoodToken(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newAPIBench(t)
 	for i, header := range []map[string]any{nil, {"alg": "RS256", "kid": "rsa"}, {"typ": "application/at+jwt"}} {
 		token := b.provider.token(t, time.Now(), header, nil)
 		w := b.ask(t, http.MethodGet, "/api/hello", "Authorization", "bearer "+token)
@@ -42,7 +42,7 @@ func TestTheAPIAnswersWhoeverHasAGoodToken(t *testing.T) {
 
 func TestTheAPIRefusesEveryOtherToken(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newAPIBench(t)
 	now := time.Now()
 	good := b.provider.token(t, now, nil, nil)
 	foreign := newProvider(t)
@@ -58,6 +58,8 @@ func TestTheAPIRefusesEveryOtherToken(t *testing.T) {
 		"an unknown key":         b.provider.token(t, now, map[string]any{"kid": "other"}, nil),
 		"an encryption key":      b.provider.token(t, now, map[string]any{"alg": "RS256", "kid": "enc"}, nil),
 		"algorithm of other key": b.provider.token(t, now, map[string]any{"kid": "rsa"}, nil),
+		"RSA as PS256":           b.provider.token(t, now, map[string]any{"alg": "PS256", "kid": "rsa"}, nil),
+		"P-256 as ES384":         b.provider.token(t, now, map[string]any{"alg": "ES384"}, nil),
 		"algorithm none":         b64([]byte(`{"alg":"none","kid":"ec","typ":"at+jwt"}`)) + "." + parts[1] + ".",
 		"HMAC with public key":   hmacToken(t, b, parts[1]),
 		"changed claims":         parts[0] + "." + b64([]byte(`{"sub":"bob"}`)) + "." + parts[2],
@@ -90,7 +92,7 @@ func hmacToken(t *testing.T, b *bench, claims string) string {
 
 func TestTheAPIWantsOneBearerToken(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newAPIBench(t)
 	good := b.provider.token(t, time.Now(), nil, nil)
 	for name, header := range map[string][]string{
 		"none":         nil,
@@ -109,7 +111,7 @@ func TestTheAPIWantsOneBearerToken(t *testing.T) {
 
 func TestTheAPIGoesOnWhileTheProviderIsAway(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newAPIBench(t)
 	good := b.provider.token(t, time.Now(), nil, nil)
 	call := func() int { return b.ask(t, http.MethodGet, "/api/hello", "Authorization", "Bearer "+good).Code }
 
@@ -122,6 +124,7 @@ func TestTheAPIGoesOnWhileTheProviderIsAway(t *testing.T) {
 		t.Fatalf("the provider is back: %d", got)
 	}
 	b.provider.away.Store(true)
+	b.ahead.Store(int64(5 * time.Second))
 	if got := call(); got != http.StatusOK {
 		t.Errorf("the keys are known: %d", got)
 	}
@@ -129,7 +132,7 @@ func TestTheAPIGoesOnWhileTheProviderIsAway(t *testing.T) {
 
 func TestUnknownKeysMakeNoHammer(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newAPIBench(t)
 	unknown := b.provider.token(t, time.Now(), map[string]any{"kid": "other"}, nil)
 	for range 20 {
 		b.ask(t, http.MethodGet, "/api/hello", "Authorization", "Bearer "+unknown)
@@ -140,7 +143,7 @@ func TestUnknownKeysMakeNoHammer(t *testing.T) {
 }
 
 func FuzzBearer(f *testing.F) {
-	b := newBench(f)
+	b := newAPIBench(f)
 	f.Add("")
 	f.Add("a.b.c")
 	f.Add("eyJhbGciOiJFUzI1NiIsImtpZCI6ImVjIiwidHlwIjoiYXQrand0In0.e30.AA")

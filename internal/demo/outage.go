@@ -48,9 +48,6 @@ func (o *outage) begin() bool {
 	if o.closed {
 		return false
 	}
-	if o.timer != nil {
-		o.timer.Stop()
-	}
 	until := o.now().Add(outageFor)
 	o.until = until
 	o.down(true)
@@ -62,7 +59,7 @@ func (o *outage) begin() bool {
 func (o *outage) heal(until time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.until.Equal(until) && !o.closed {
+	if o.until.Equal(until) {
 		o.mend()
 	}
 }

@@ -6,7 +6,18 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/cloakroom-bff/cloakroom/internal/devidp"
 )
+
+func newOutageBench(t *testing.T) *bench {
+	t.Helper()
+	idp, err := devidp.New(devidp.Config{Issuer: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newBenchFor(t, idp.Issuer(), idp)
+}
 
 // press presses the desk's "break the provider".
 func (b *bench) press(t *testing.T) int {
@@ -48,7 +59,7 @@ func (b *bench) expect(t *testing.T, broken bool, backIn float64) {
 func TestABrokenProviderHealsByItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newLonelyBench(t, "http://127.0.0.1:1")
+		b := newOutageBench(t)
 		b.expect(t, false, 0)
 		if got := b.press(t); got != http.StatusOK {
 			t.Fatal(got)
@@ -64,7 +75,7 @@ func TestABrokenProviderHealsByItself(t *testing.T) {
 func TestBreakingABrokenProviderProlongsTheOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newLonelyBench(t, "http://127.0.0.1:1")
+		b := newOutageBench(t)
 		b.press(t)
 		time.Sleep(15 * time.Second)
 		b.press(t)
@@ -78,7 +89,7 @@ func TestBreakingABrokenProviderProlongsTheOutage(t *testing.T) {
 func TestCloseMendsTheProviderAndLetsNobodyBreakItAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newLonelyBench(t, "http://127.0.0.1:1")
+		b := newOutageBench(t)
 		b.press(t)
 		b.Close()
 		b.expect(t, false, 0)

@@ -5,7 +5,6 @@ import (
 	"embed"
 	"encoding/base64"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 )
@@ -88,5 +87,5 @@ func kind(name string) string {
 	case ".svg":
 		return "image/svg+xml"
 	}
-	return mime.TypeByExtension(path.Ext(name))
+	return "application/octet-stream"
 }

@@ -84,7 +84,7 @@ func (p *provider) token(t *testing.T, now time.Time, header, claims map[string]
 	maps.Copy(c, claims)
 	text := b64(marshal(t, h)) + "." + b64(marshal(t, c))
 	digest := sha256.Sum256([]byte(text))
-	if h["alg"] == "RS256" {
+	if h["kid"] == "rsa" || h["kid"] == "enc" {
 		signature, err := rsa.SignPKCS1v15(rand.Reader, p.rsa, crypto.SHA256, digest[:])
 		if err != nil {
 			t.Fatal(err)
