@@ -95,7 +95,7 @@ func (g *gateway) start() {
 		g.t.Fatal(err)
 	}
 	defer log.Close()
-	g.cmd = exec.Command(binary, g.args...) //nolint:noctx // its end is what several tests are about: kill, stop, or the cleanup below
+	g.cmd = exec.Command(binary, g.args...) // without a context: its end is what several tests are about
 	g.cmd.Dir, g.cmd.Stdout, g.cmd.Stderr = g.dir, log, log
 	if err := g.cmd.Start(); err != nil {
 		g.t.Fatal(err)
