@@ -227,7 +227,7 @@ func method(s *string) field {
 		case !tokenPattern.MatchString(v):
 			return errors.New("is no method: write one such as GET or POST")
 		case v != strings.ToUpper(v):
-			return fmt.Errorf("is not in capitals: methods are case-sensitive, write %s", strings.ToUpper(v))
+			return errors.New("is not in capitals, and methods are case-sensitive: write it so")
 		case v == "TRACE" || v == "CONNECT":
 			return errors.New("is never forwarded: leave it out")
 		}

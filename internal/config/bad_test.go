@@ -3,10 +3,12 @@ package config_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/config"
 )
@@ -28,6 +30,8 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"a second document", "session:", "---\nsession:", "7:8: a second document: write all into one, without a --- between"},
 	{"a tag", "3f9a…", "!!str x", "4:14: a YAML tag: leave it out, the key says what its value is"},
 	{"an alias to nothing", "https://tenant.eu.auth0.com/", "*nothing", "3:11: no anchor of this name stands before: write &name at the value that is meant"},
+
+	{"a name with a line break", "    upstream", "    headers: {set: {\"X\\nY\": x}}\n    upstream", `10:29: routes[0].headers.set.X�Y: "X\nY" is no name of a header: write letters, digits and hyphens`},
 
 	// Types.
 	{"text for a mapping", "session:\n", "log: loud\nsession:\n", "6:6: log: is text: write keys and values below it"},
@@ -61,6 +65,7 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"a public_url without scheme", "https://app.", "app.", `1:13: public_url: "app.example.com" is no https or http URL: write one such as https://app.example.com`},
 	{"an issuer on http", "https://tenant", "http://tenant", `3:11: provider.issuer: "http://tenant.eu.auth0.com/" is http, which anybody on the way can read: write https (http is for loopback hosts only)`},
 	{"an upstream on ftp", "http://orders", "ftp://orders", `10:15: routes[0].upstream: "ftp://orders:9000" is no http, https or h2c URL: write one such as http://orders:9000`},
+	{"an upstream with a password", "http://orders", "http://gw:hunter2@orders", "10:15: routes[0].upstream: the value has a user name in it: take it out"},
 	{"an upstream with a query", "orders:9000", "orders:9000/?a=b", `10:15: routes[0].upstream: "http://orders:9000/?a=b" has a query: write scheme, host, port and path only`},
 	{"a port alone", "session:\n", "listen: 8080\nsession:\n", `6:9: listen: "8080" is no address to listen at: write host and port, such as ":8080" or "127.0.0.1:9090"`},
 	{"one address twice", "session:\n", "listen: :9090\nsession:\n", "6:9: listen: is the address of admin.listen, too: write another port"},
@@ -75,7 +80,7 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"a duration without a unit", "  issuer", "  timeout: 10\n  issuer", `3:12: provider.timeout: "10" is no duration: write a number with a unit, such as 30s, 5m or 8h`},
 	{"a duration in days", "  keys", "  absolute_timeout: 7d\n  keys", `7:21: session.absolute_timeout: "7d" is no duration: write days as hours, such as 168h`},
 	{"a negative duration", "  keys", "  idle_timeout: -1h\n  keys", `7:17: session.idle_timeout: "-1h" is too short: write more than 0s`},
-	{"idle longer than absolute", "  keys", "  idle_timeout: 200h\n  keys", "7:17: session.idle_timeout: idle_timeout (200h) is longer than absolute_timeout (168h): write an idle limit that can be reached"},
+	{"idle longer than absolute", "  keys", "  idle_timeout: 200h\n  keys", "7:17: session.idle_timeout: idle_timeout is longer than absolute_timeout: write an idle limit that can be reached"},
 	{"a size without sense", "    access: public", "    access: public\n    max_body: 10Mb", `14:15: routes[1].max_body: "10Mb" is no size: write a whole number with a unit, such as 512KiB, 10MiB or 2GiB`},
 	{"a rate without a unit", "  keys", "  refresh: {rate: 20}\n  keys", `7:19: session.refresh.rate: "20" is no rate: write a number and a unit, such as 20/s, 300/m or 1000/h`},
 	{"a word with a typo", "access: public", "access: publik", `13:13: routes[1].access: "publik" is not known: did you mean public?`},
@@ -107,12 +112,12 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"dot segments", "/api/", "/api/../x", `9:11: routes[0].path: "/api/../x" has a dot segment: write the path that it leads to`},
 	{"an encoded path", "/api/", "/a%2fb", `9:11: routes[0].path: "/a%2fb" has an escape, which servers read in two ways: write a path without %`},
 	{"a path with a query", "/api/", "/api?a", `9:11: routes[0].path: "/api?a" has a query or a fragment, which play no part: write the path only`},
-	{"a route on our endpoints", "/api/", "/bff/login", "9:11: routes[0].path: the gateway's own endpoints are below /bff: write another path, or another base_path"},
+	{"a route on our endpoints", "/api/", "/bff/login", "9:11: routes[0].path: the gateway's own endpoints are there, below base_path: write another path, or another base_path"},
 	{"the base path is everything", "session:\n", "base_path: /\nsession:\n", `6:12: base_path: "/" would be the whole host: write a path of its own, such as /bff`},
 	{"the same route twice", "path: /\n", "path: /api/\n", "11:11: routes[1].path: routes[0] has the same path, for the same host and methods: keep one, or divide the methods"},
 	{"routes that differ in case", "path: /\n", "path: /API/\n", "11:11: routes[1].path: differs from that of routes[0] in letter case only, which servers read in two ways: write another one"},
-	{"a prefix that is none", "    upstream", "    strip_prefix: /ap\n    upstream", `10:19: routes[0].strip_prefix: is no beginning of the path "/api/": write whole segments of it`},
-	{"a method in small letters", "    upstream", "    methods: [get]\n    upstream", `10:15: routes[0].methods[0]: "get" is not in capitals: methods are case-sensitive, write GET`},
+	{"a prefix that is none", "    upstream", "    strip_prefix: /ap\n    upstream", `10:19: routes[0].strip_prefix: is no beginning of the path: write whole segments of it`},
+	{"a method in small letters", "    upstream", "    methods: [get]\n    upstream", `10:15: routes[0].methods[0]: "get" is not in capitals, and methods are case-sensitive: write it so`},
 	{"a host with a scheme", "    upstream", "    host: https://a\n    upstream", `10:11: routes[0].host: "https://a" is no host: write a name such as shop.example.com, with a port if it has one`},
 	{"a header of ours", "    upstream", "    headers: {set: {authorization: x}}\n    upstream", "10:36: routes[0].headers.set.authorization: the gateway sets or drops this header itself: take it out"},
 	{"a header that is none", "    upstream", "    headers: {set: {\"X User\": x}}\n    upstream", `10:31: routes[0].headers.set.X User: "X User" is no name of a header: write letters, digits and hyphens`},
@@ -156,6 +161,33 @@ func complaints(t *testing.T, text string, more ...string) string {
 		t.Fatalf("the error is %v, want Problems", err)
 	}
 	return strings.ReplaceAll(strings.ReplaceAll(err.Error(), path+":", ""), filepath.Dir(path), "DIR")
+}
+
+// The parser's time grows with the square of the depth, and aliases of aliases grow without
+// end: both are refused before they cost anything.
+func TestNoFileIsTooDeepOrTooLarge(t *testing.T) {
+	t.Parallel()
+	var aliases strings.Builder
+	aliases.WriteString("a0: &a0 [x, x]\n")
+	for i := range 30 {
+		fmt.Fprintf(&aliases, "a%d: &a%d [*a%d, *a%d]\n", i+1, i+1, i, i)
+	}
+	for name, text := range map[string]string{
+		"brackets":      "a: " + strings.Repeat("[", 100_000),
+		"closed":        "a: " + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000),
+		"dashes":        strings.Repeat("- ", 100_000) + "a",
+		"aliases":       aliases.String(),
+		"a long string": "a: " + strings.Repeat("x", 2<<20),
+	} {
+		start := time.Now()
+		got := complaints(t, text)
+		if !strings.Contains(got, "more than") && !strings.Contains(got, "more levels than") {
+			t.Errorf("%s: %.200s", name, got)
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%s: took %v", name, took)
+		}
+	}
 }
 
 func TestBrowsersRefuseAPrefixedCookieOverHTTP(t *testing.T) {

@@ -128,7 +128,7 @@ func (r *reader) checkSession(c *Config) {
 	}
 	if r.sound(path+"idle_timeout", path+"absolute_timeout") && s.IdleTimeout > s.AbsoluteTimeout {
 		r.problem(r.laterOf(path+"idle_timeout", path+"absolute_timeout"),
-			"idle_timeout (%s) is longer than absolute_timeout (%s): write an idle limit that can be reached", brief(s.IdleTimeout), brief(s.AbsoluteTimeout))
+			"idle_timeout is longer than absolute_timeout: write an idle limit that can be reached")
 	}
 	r.checkCookie(c)
 }

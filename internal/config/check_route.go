@@ -48,7 +48,7 @@ func (r *reader) checkTarget(path string, rt *Route) {
 	getsToken := rt.Token == Passthrough || rt.Access != Public && rt.Token != NoToken
 	for _, u := range rt.Upstream {
 		if getsToken && u.Scheme != "https" && !loopback(u.Hostname()) {
-			r.warn(up, "tokens go to %s in the clear: use https, unless the network is yours alone", shown(u.Host))
+			r.warn(up, "tokens go to another machine in the clear: use https, unless the network is yours alone")
 		}
 	}
 }
@@ -60,12 +60,12 @@ func (r *reader) checkPlace(path string, rt *Route, c *Config) {
 	}
 	if base := strings.ToLower(c.BasePath); r.sound("base_path", path+".host") && base != "" && r.hostOf(rt, c) == r.hostOf(&Route{}, c) {
 		if p := strings.ToLower(rt.Path); p == base || strings.HasPrefix(p, base+"/") {
-			r.problem(path+".path", "the gateway's own endpoints are below %s: write another path, or another base_path", c.BasePath)
+			r.problem(path+".path", "the gateway's own endpoints are there, below base_path: write another path, or another base_path")
 		}
 	}
 	strip := strings.TrimSuffix(rt.StripPrefix, "/")
 	if strip != "" && r.sound(path+".strip_prefix") && rt.Path != strip && !strings.HasPrefix(rt.Path, strip+"/") {
-		r.problem(path+".strip_prefix", "is no beginning of the path %s: write whole segments of it", shown(rt.Path))
+		r.problem(path+".strip_prefix", "is no beginning of the path: write whole segments of it")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // key describes one key of the file: what parsing, suggestions, overrides, the schema and
@@ -88,12 +89,16 @@ func (s scalar[T]) read(r *reader, path string, n *node) {
 	switch {
 	case err == nil:
 		*s.to = parsed
-	case hidden || s.secret:
+	case hidden || s.secret || withPassword(value):
 		r.problem(path, "the value %v", err)
 	default:
 		r.problem(path, "%s %v", shown(value), err)
 	}
 }
+
+// withPassword reports whether a value may be a URL with a password in it, however it is
+// misspelt.
+func withPassword(value string) bool { return strings.Contains(value, "@") }
 
 func (s scalar[T]) suffix() string { return "" }
 

@@ -53,10 +53,18 @@ func TestAVariableOverridesAnUnsetReference(t *testing.T) {
 
 func TestAVariableChangesOneOfTwoAliases(t *testing.T) {
 	t.Parallel()
-	text := strings.Replace(smallest, "  - path: /\n", "  - &a {path: /x, upstream: \"http://a:1\"}\n  - {<<: *a, path: /y}\n  - path: /\n", 1)
-	c, _ := load(t, text, "CLOAKROOM_ROUTES_2_UPSTREAM=http://b:1")
+	routes := `  - &a {path: /x, upstream: "http://a:1", headers: &h {remove: [A]}}
+  - {<<: *a, path: /y}
+  - {path: /z, upstream: "http://a:1", headers: *h}
+  - path: /
+`
+	c, _ := load(t, strings.Replace(smallest, "  - path: /\n", routes, 1),
+		"CLOAKROOM_ROUTES_2_UPSTREAM=http://b:1", "CLOAKROOM_ROUTES_3_HEADERS_REMOVE=B")
 	if a, b := c.Routes[1].Upstream[0].Host, c.Routes[2].Upstream[0].Host; a != "a:1" || b != "b:1" {
 		t.Errorf("the upstreams are %s and %s", a, b)
+	}
+	if a, b := c.Routes[1].RemoveHeaders[0], c.Routes[3].RemoveHeaders[0]; a != "A" || b != "B" {
+		t.Errorf("the headers are %s and %s", a, b)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // reader walks a tree of nodes along the description of the keys, fills the Config that
@@ -83,7 +84,14 @@ func (r *reader) warn(path, format string, args ...any) {
 	r.warnings = append(r.warnings, r.say(r.at(path), path+": "+fmt.Sprintf(format, args...)))
 }
 
+// say makes one line. A name in the file may hold a line break, or what moves a cursor.
 func (r *reader) say(at position, text string) Problem {
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return unicode.ReplacementChar
+		}
+		return c
+	}, text)
 	return Problem{File: r.file, Line: at.line, Column: at.column, Variable: at.variable, Text: text}
 }
 
