@@ -3,13 +3,16 @@ package oidc_test
 import (
 	"encoding/json"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 )
 
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) } //nolint:forbidigo // net/http wants one
+// silence stops a test server from telling of the handshakes that a test spoils.
+func silence(server *http.Server) {
+	server.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+}
 
 func writeJSON(t *testing.T, w http.ResponseWriter, status int, v any) {
 	t.Helper()

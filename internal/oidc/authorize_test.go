@@ -125,7 +125,7 @@ func TestTheAnswersIssuerIsCompared(t *testing.T) {
 				}
 				return
 			}
-			refusalOf(t, err)
+			wantRefusal(t, err)
 		})
 	}
 }

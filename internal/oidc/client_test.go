@@ -221,6 +221,11 @@ func refusalOf(t *testing.T, err error) *oidc.LoginError {
 	return refused
 }
 
+func wantRefusal(t *testing.T, err error) {
+	t.Helper()
+	_ = refusalOf(t, err)
+}
+
 func TestABadConfigurationIsRefusedWithWhatToDo(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -312,7 +312,7 @@ func TestDiscoveryFollowsNoRedirectOutOfTLS(t *testing.T) {
 func TestAnUnknownCertificateIsRefused(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.NotFoundHandler())
-	server.Config.ErrorLog = quiet()
+	silence(server.Config)
 	t.Cleanup(server.Close)
 	c := newClient(t, server.URL)
 	if _, err := c.AuthorizationURL(t.Context(), attempt()); !strings.Contains(fmt.Sprint(err), "certificate") {

@@ -101,7 +101,7 @@ func TestAFaultyIDTokenIsARefusedLogin(t *testing.T) {
 				}
 				return
 			}
-			refusalOf(t, err)
+			wantRefusal(t, err)
 			if b.idp.Stats().UserInfoRequests != before {
 				t.Error("the access token was used")
 			}
@@ -187,7 +187,7 @@ func TestWhatTheLoginAskedForIsChecked(t *testing.T) {
 				}
 				return
 			}
-			refusalOf(t, err)
+			wantRefusal(t, err)
 		})
 	}
 }
@@ -200,7 +200,7 @@ func TestAUserSeenTooLongAgoIsRefused(t *testing.T) {
 	answer := b.authorize(a)
 	b.clock.advance(2 * time.Minute) // beyond max_age and skew; the ID token itself lives for five
 	_, err := b.Exchange(t.Context(), answer.Get("code"), a)
-	refusalOf(t, err)
+	wantRefusal(t, err)
 	if !strings.Contains(err.Error(), "max_age") {
 		t.Error(err)
 	}
@@ -218,7 +218,7 @@ func TestAClockThatIsWrongIsNamed(t *testing.T) {
 			}
 			continue
 		}
-		if refusalOf(t, err); !strings.Contains(err.Error(), "clock") {
+		if wantRefusal(t, err); !strings.Contains(err.Error(), "clock") {
 			t.Errorf("the error does not name the cause: %v", err)
 		}
 	}
@@ -235,7 +235,7 @@ func TestACodeThatIsRefusedIsARefusedLogin(t *testing.T) {
 	answer := b.authorize(a)
 	a.Verifier = attempt().Verifier
 	_, err = b.Exchange(t.Context(), answer.Get("code"), a)
-	refusalOf(t, err)
+	wantRefusal(t, err)
 }
 
 func TestALoginTellsAProviderThatCannotFromOneThatWillNot(t *testing.T) {
@@ -320,7 +320,7 @@ func TestUserInfoIsMergedAndMustBeTheSameUsers(t *testing.T) {
 	t.Run("another user", func(t *testing.T) {
 		t.Parallel()
 		_, err := setUp(t, devidp.Knobs{UserInfoFault: devidp.UserInfoWrongSub}, with).try(attempt())
-		refusalOf(t, err)
+		wantRefusal(t, err)
 	})
 	for _, fault := range []devidp.UserInfoFault{devidp.UserInfoError, devidp.UserInfoArray} {
 		t.Run(string(fault), func(t *testing.T) {

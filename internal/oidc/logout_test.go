@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,9 +19,7 @@ func TestALogoutNamesSessionClientAndTheWayBack(t *testing.T) {
 	hint := url.Values{"client_id": {clientID}, "post_logout_redirect_uri": {afterwards}, "state": {"st"}}
 	with := func(name, value string) url.Values {
 		v := url.Values{name: {value}}
-		for k, s := range hint {
-			v[k] = s
-		}
+		maps.Copy(v, hint)
 		return v
 	}
 	long := *g

@@ -298,7 +298,7 @@ func TestARedirectIsNotFollowedWithTheRefreshToken(t *testing.T) {
 
 func TestARequestThatNobodyReadIsTransient(t *testing.T) {
 	t.Parallel()
-	gone, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +307,7 @@ func TestARequestThatNobodyReadIsTransient(t *testing.T) {
 		t.Fatal(err)
 	}
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
-	secure.Config.ErrorLog = quiet()
+	silence(secure.Config)
 	t.Cleanup(secure.Close)
 	for name, token := range map[string]string{"nobody listens": address, "an unknown certificate": secure.URL, "no such host": "https://cloakroom.invalid/token"} {
 		c := desk(t, http.NotFound, func(cfg *oidc.Config) { cfg.Endpoints.Token = token })
