@@ -13,6 +13,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -76,12 +77,16 @@ func measure(ctx context.Context, st *stage, rounds, requests, connections int, 
 	for i := range rounds {
 		ratios = append(ratios, cost[1][i]/cost[0][i])
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "1 KiB of JSON, %d connections, %d rounds of %d\tCPU µs/request\tmin\tmax\trequests/s\t\n", connections, rounds, requests)
+	var rows bytes.Buffer
+	fmt.Fprintf(&rows, "1 KiB of JSON, %d connections, %d rounds of %d\tCPU µs/request\tmin\tmax\trequests/s\t\n", connections, rounds, requests)
 	for i, s := range sides {
-		fmt.Fprintf(w, "%s\t%.1f\t%.1f\t%.1f\t%.0f\t\n", s.name, median(cost[i]), slices.Min(cost[i]), slices.Max(cost[i]), median(rate[i]))
+		fmt.Fprintf(&rows, "%s\t%.1f\t%.1f\t%.1f\t%.0f\t\n", s.name, median(cost[i]), slices.Min(cost[i]), slices.Max(cost[i]), median(rate[i]))
 	}
-	fmt.Fprintf(w, "ratio, round by round\t%.2f\t%.2f\t%.2f\t\t\n", median(ratios), slices.Min(ratios), slices.Max(ratios))
+	fmt.Fprintf(&rows, "ratio, round by round\t%.2f\t%.2f\t%.2f\t\t\n", median(ratios), slices.Min(ratios), slices.Max(ratios))
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	if _, err := rows.WriteTo(w); err != nil {
+		return err
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}

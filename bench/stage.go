@@ -24,6 +24,7 @@ import (
 type stage struct {
 	dir           string
 	provider      *devidp.Server
+	log           *os.File // the gateway's; nil before it is started
 	processes     []*exec.Cmd
 	bare, gateway side
 }
@@ -66,7 +67,7 @@ func (st *stage) startGateway(ctx context.Context, upstream string) (err error) 
 		return err
 	}
 	public := "http://localhost:" + port
-	st.provider, err = devidp.Listen(devidp.Config{
+	st.provider, err = devidp.Listen(devidp.Config{ //nolint:contextcheck // close ends it
 		Clients: []devidp.Client{{ID: "bench", Secret: "bench", RedirectURIs: []string{public + "/bff/callback"}}},
 		Knobs:   devidp.Knobs{AccessTokenTTL: time.Hour},
 	})
@@ -90,7 +91,7 @@ routes:
 	if err != nil {
 		return err
 	}
-	defer logFile.Close() // the process has its own
+	st.log = logFile
 	cmd := exec.CommandContext(ctx, binary, "run", "--config", file)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	if err := cmd.Start(); err != nil {
@@ -113,25 +114,16 @@ func (st *stage) signIn(ctx context.Context, public string) (string, error) {
 		return "", err
 	}
 	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	var res *http.Response
-	for range 100 { // until it listens and has found the provider
-		res, err = navigate(ctx, client, public+"/bff/login", "none")
-		if err == nil && res.StatusCode == http.StatusFound {
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	login, err := untilReady(ctx, client, public+"/bff/login")
 	if err != nil {
 		return "", err
 	}
-	if res.StatusCode != http.StatusFound {
-		return "", fmt.Errorf("the login answered %s", res.Status)
-	}
-	callback, err := devidp.SignIn(ctx, client, res.Header.Get("Location"), "alice")
+	callback, err := devidp.SignIn(ctx, client, login, "alice")
 	if err != nil {
 		return "", err
 	}
-	if res, err = navigate(ctx, client, callback, "cross-site"); err != nil {
+	status, _, err := navigate(ctx, client, callback, "cross-site")
+	if err != nil {
 		return "", err
 	}
 	u, err := url.Parse(public)
@@ -143,14 +135,33 @@ func (st *stage) signIn(ctx context.Context, public string) (string, error) {
 			return c.Name + "=" + c.Value, nil
 		}
 	}
-	return "", fmt.Errorf("the callback answered %s and gave no ticket", res.Status)
+	return "", fmt.Errorf("the callback answered %d and gave no ticket", status)
+}
+
+// untilReady asks for the login until the gateway listens and has found the provider, and
+// returns where it leads.
+func untilReady(ctx context.Context, client *http.Client, target string) (location string, err error) {
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	status := 0
+	for range 100 {
+		if status, location, err = navigate(ctx, client, target, "none"); err == nil && status == http.StatusFound {
+			return location, nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	return "", fmt.Errorf("the login answered %d: %w", status, err)
 }
 
 // navigate is a click on a link, or a typed address.
-func navigate(ctx context.Context, client *http.Client, target, site string) (*http.Response, error) {
+func navigate(ctx context.Context, client *http.Client, target, site string) (status int, location string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return nil, err
+		return 0, "", err
 	}
 	req.Header.Set("Accept", "text/html")
 	req.Header.Set("Sec-Fetch-Site", site)
@@ -158,11 +169,11 @@ func navigate(ctx context.Context, client *http.Client, target, site string) (*h
 	req.Header.Set("Sec-Fetch-Dest", "document")
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, err
+		return 0, "", err
 	}
 	defer res.Body.Close()
 	_, err = io.Copy(io.Discard, res.Body)
-	return res, err
+	return res.StatusCode, res.Header.Get("Location"), err
 }
 
 // start starts a part of this program and returns the address that it prints.
@@ -193,6 +204,9 @@ func (st *stage) close() {
 	}
 	if st.provider != nil {
 		st.provider.Close()
+	}
+	if st.log != nil {
+		_ = st.log.Close() // nobody reads it any more
 	}
 	if st.dir != "" {
 		_ = os.RemoveAll(st.dir)

@@ -27,7 +27,7 @@ func (s *surroundings) runCommand() *cobra.Command {
 				return &usageError{err}
 			}
 			lines := telemetry.NewLines(s.stderr)
-			defer lines.Close()
+			defer func() { _ = lines.Close() }() // a log that cannot be written has nobody to tell
 			log := app.Logger(lines, cfg.Log)
 			for _, w := range warnings {
 				log.Warn("configuration: works, but weakens", "where", w.String())
@@ -48,8 +48,7 @@ func (s *surroundings) runCommand() *cobra.Command {
 // load reads the configuration; what is wrong with it is the caller's to mend.
 func (s *surroundings) load() (*config.Config, error) {
 	cfg, _, err := config.Load(s.config, s.env)
-	var problems config.Problems
-	if errors.As(err, &problems) {
+	if _, ok := errors.AsType[config.Problems](err); ok {
 		return nil, &usageError{err}
 	}
 	return cfg, err

@@ -57,7 +57,7 @@ func (b *safeBuffer) String() string {
 func newHouse(t *testing.T, upstream http.HandlerFunc) *house {
 	t.Helper()
 	h := &house{t: t, upstream: upstream, dir: t.TempDir(), log: &safeBuffer{}}
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's free port
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func (h *house) admin(path string) (int, string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return h.do(http.DefaultClient, req)
+	return h.do(&http.Client{}, req)
 }
 
 func (h *house) do(c *http.Client, req *http.Request) (int, string) {

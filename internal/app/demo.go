@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/config"
@@ -38,13 +39,13 @@ func Demo(ctx context.Context, listen string, stdout, stderr io.Writer, version 
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	defer os.RemoveAll(dir) // what is left of a demo in the system's temporary directory harms nobody
+	defer func() { _ = os.RemoveAll(dir) }() // what is left in the system's temporary directory harms nobody
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	origin := &url.URL{Scheme: "http", Host: net.JoinHostPort(host, portOf(public))}
-	provider, err := devidp.Listen(devidp.Config{
+	provider, err := devidp.Listen(devidp.Config{ //nolint:contextcheck // Close ends it
 		Clients: []devidp.Client{{
 			ID: "demo", Secret: "demo",
 			RedirectURIs:           []string{origin.String() + "/bff/callback"},
@@ -82,11 +83,15 @@ func runDemo(ctx context.Context, st stage) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	api := server(backend, log)
-	served := make(chan error, 1)
-	go func() { served <- api.Serve(upstream) }()
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := api.Serve(upstream); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("demo: the API has stopped", "err", err)
+		}
+	})
 	defer func() {
-		_ = api.Close()
-		<-served
+		_ = api.Close() // its connections are this process's own
+		serving.Wait()
 	}()
 	a, err := assemble(ctx, demoConfig(st, upstream.Addr().String()), extras{
 		log: log, version: st.version, public: st.public,
