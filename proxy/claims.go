@@ -118,11 +118,6 @@ func parseClaim(s string) (path []string, rest string, err error) {
 	return nil, "", fmt.Errorf("a closing brace is missing")
 }
 
-// needsClaims reports whether the header says something about a user.
-func (t headerTemplate) needsClaims() bool {
-	return slices.ContainsFunc(t, func(p piece) bool { return p.claim != nil })
-}
-
 // expand returns the header's value, or false if a claim is missing.
 func (t headerTemplate) expand(claims map[string]any) (string, bool) {
 	if len(t) == 1 && t[0].claim == nil {

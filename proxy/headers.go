@@ -139,17 +139,14 @@ func (rt *route) rewrite(pr *httputil.ProxyRequest) {
 	}
 }
 
-// setHeaders sets the headers that the route promises to its upstream. What says something
-// about a user is only sent for one.
+// setHeaders sets the headers that the route promises to its upstream. Without a session
+// there are no claims, and what is written of them is not sent.
 func (rt *route) setHeaders(out http.Header, x *exchange) {
+	var claims map[string]any
+	if x.state != nil {
+		claims = x.state.Grant.Claims
+	}
 	for _, s := range rt.sets {
-		if s.template.needsClaims() && x.state == nil {
-			continue
-		}
-		var claims map[string]any
-		if x.state != nil {
-			claims = x.state.Grant.Claims
-		}
 		if value, ok := s.template.expand(claims); ok {
 			out[s.name] = []string{value}
 		}
