@@ -97,24 +97,13 @@ func (g *Gateway) setAttempt(w http.ResponseWriter, r *http.Request, a *attempt)
 		return err
 	}
 	g.pruneAttempts(w, r, maxAttempts-1)
-	c := g.attemptCookie(name, value)
-	c.MaxAge = int(attemptTTL / time.Second)
-	http.SetCookie(w, c)
+	g.setCookie(w, name, value, g.base, http.SameSiteLaxMode, int(attemptTTL/time.Second))
 	return nil
 }
 
 // clearAttempt takes an attempt's cookie from the browser.
 func (g *Gateway) clearAttempt(w http.ResponseWriter, id string) {
-	c := g.attemptCookie(g.attemptPrefix()+id, "")
-	c.MaxAge = -1
-	http.SetCookie(w, c)
-}
-
-func (g *Gateway) attemptCookie(name, value string) *http.Cookie {
-	return &http.Cookie{ //nolint:gosec // Secure is missing on loopback http only
-		Name: name, Value: value, Path: g.base,
-		Secure: g.secureCookies(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	}
+	g.setCookie(w, g.attemptPrefix()+id, "", g.base, http.SameSiteLaxMode, clearCookie)
 }
 
 // openAttempt returns the request's attempt with this id.

@@ -81,10 +81,7 @@ func (g *Gateway) lastSessions(r *http.Request) []session.ID {
 
 // setLoginCookie sets the login cookie, for as long as the browser is open.
 func (g *Gateway) setLoginCookie(w http.ResponseWriter, value string) {
-	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure is missing on loopback http only
-		Name: g.loginCookieName(), Value: value, Path: "/",
-		Secure: g.secureCookies(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
+	g.setCookie(w, g.loginCookieName(), value, "/", http.SameSiteLaxMode, 0)
 }
 
 // predecessors returns the sessions that a login in this browser takes the place of, the

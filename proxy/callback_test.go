@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -90,10 +91,7 @@ func TestAStateWorksOnceEvenIfTheBrowserKeepsItsAttempt(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser(t)
 	callback := b.atProvider(t, b.startLogin(t, "/bff/login"), "alice")
-	kept := map[string]*http.Cookie{}
-	for key, c := range b.jar {
-		kept[key] = c
-	}
+	kept := maps.Clone(b.jar)
 	b.visit(t, "cross-site", callback)
 	b.jar = kept
 	target := hopTarget(t, b.visit(t, "cross-site", callback))

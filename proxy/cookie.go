@@ -101,29 +101,36 @@ func (g *Gateway) ownCookie(name string) bool {
 
 // setTicket gives the browser its ticket.
 func (g *Gateway) setTicket(w http.ResponseWriter, value string) {
-	c := g.ticketCookie(value)
+	maxAge := 0
 	if !g.cfg.Cookie.UntilBrowserCloses {
-		c.MaxAge = int(cmp.Or(g.cfg.AbsoluteTimeout, defaultAbsolute) / time.Second)
+		maxAge = int(cmp.Or(g.cfg.AbsoluteTimeout, defaultAbsolute) / time.Second)
 	}
-	http.SetCookie(w, c)
+	g.setCookie(w, g.ticketName(), value, "/", g.ticketSameSite(), maxAge)
 }
 
 // clearTicket takes the ticket from the browser, under the attributes that it was set with.
 func (g *Gateway) clearTicket(w http.ResponseWriter) {
-	c := g.ticketCookie("")
-	c.MaxAge = -1
-	http.SetCookie(w, c)
+	g.setCookie(w, g.ticketName(), "", "/", g.ticketSameSite(), clearCookie)
 }
 
-func (g *Gateway) ticketCookie(value string) *http.Cookie {
-	c := &http.Cookie{ //nolint:gosec // Secure is missing on loopback http only
-		Name: g.ticketName(), Value: value, Path: "/",
-		Secure: g.secureCookies(), HttpOnly: true, SameSite: http.SameSiteStrictMode,
-	}
+func (g *Gateway) ticketSameSite() http.SameSite {
 	if g.cfg.Cookie.Lax {
-		c.SameSite = http.SameSiteLaxMode
+		return http.SameSiteLaxMode
 	}
-	return c
+	return http.SameSiteStrictMode
+}
+
+// clearCookie is the maxAge that takes a cookie away.
+const clearCookie = -1
+
+// setCookie is the one way in which the gateway sets a cookie: never with a Domain, never
+// for scripts, and under https never for plain http. maxAge is in seconds; zero keeps the
+// cookie until the browser closes.
+func (g *Gateway) setCookie(w http.ResponseWriter, name, value, path string, sameSite http.SameSite, maxAge int) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure is missing on loopback http only.
+		Name: name, Value: value, Path: path, MaxAge: maxAge,
+		Secure: g.secureCookies(), HttpOnly: true, SameSite: sameSite,
+	})
 }
 
 // openTicket returns the live session whose ticket the request carries. The errors are

@@ -171,6 +171,28 @@ func TestAnEndedTicketBesideALiveOneIsForgotten(t *testing.T) {
 	}
 }
 
+func TestAForgedTicketHidesNoEnd(t *testing.T) {
+	d := newDesk(t)
+	s, ticket := d.begin(t, d.grant("alice"))
+	if err := s.End(t.Context(), session.LoggedOut); err != nil {
+		t.Fatal(err)
+	}
+	forged := d.cookie("forged")
+	for _, cookies := range []string{forged + "; " + d.cookie(ticket), d.cookie(ticket) + "; " + forged} {
+		if _, err := d.gateway.openTicket(requestWith(t, cookies)); weight(err) != 1 {
+			t.Errorf("openTicket: %v, want the end of the session", err)
+		}
+	}
+	_, ticket = d.begin(t, d.grant("alice"))
+	d.forget(t)
+	d.store.away.Store(true)
+	for _, cookies := range []string{forged + "; " + d.cookie(ticket), d.cookie(ticket) + "; " + forged} {
+		if _, err := d.gateway.openTicket(requestWith(t, cookies)); !unknowable(err) {
+			t.Errorf("openTicket: %v, want to be told that the store is away", err)
+		}
+	}
+}
+
 func TestTheTicketCookieIsSmall(t *testing.T) {
 	d := newDesk(t)
 	grant := d.grant("alice")
