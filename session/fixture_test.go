@@ -147,6 +147,7 @@ type provider struct {
 	answer     func(n int, g *session.Grant) (*session.Renewal, error)
 	verify     func(session.Token) (*session.Identity, error)
 	revokeFail error
+	revokeHang chan struct{} // a revocation waits for it
 
 	presented []session.Token // in order
 	active    int             // refreshes under way
@@ -197,6 +198,12 @@ func (p *provider) Verify(_ context.Context, _ *session.Grant, t session.Token) 
 }
 
 func (p *provider) Revoke(_ context.Context, r session.Revocation) error {
+	p.mu.Lock()
+	hang := p.revokeHang
+	p.mu.Unlock()
+	if hang != nil {
+		<-hang
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.revokeFail != nil {

@@ -287,6 +287,34 @@ func TestARevocationOutlivesTheProvidersOutageAndARestart(t *testing.T) {
 	})
 }
 
+func TestATokenThatComesHomeDuringARevocationIsRevokedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.provider.delay = 5 * time.Second
+		s, _ := r.signIn()
+		time.Sleep(2 * time.Minute)
+		go func() { _, _ = s.Token(t.Context(), session.Target{}) }()
+		synctest.Wait()
+		hung := make(chan struct{})
+		r.provider.set(func(p *provider) { p.revokeHang = hung })
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(6 * time.Second) // the refresh has come home, the first revocation hangs
+		r.provider.set(func(p *provider) { p.revokeHang = nil })
+		close(hung)
+		time.Sleep(time.Minute)
+		_, _, revoked := r.provider.counts()
+		slices.Sort(revoked)
+		if !slices.Equal(slices.Compact(revoked), []session.Token{"rt-0", "rt-1"}) {
+			t.Errorf("revoked %d tokens, want the old and the fresh one", len(revoked))
+		}
+		if s.State().Outbox != nil {
+			t.Error("the outbox is not empty")
+		}
+	})
+}
+
 func TestKeepTokensRevokesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, func(c *session.Config) { c.KeepTokens = true })

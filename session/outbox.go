@@ -167,7 +167,8 @@ func (m *Manager) attendOutbox(ctx context.Context, s *Session) error {
 
 // retryRevocation is how long to wait after a failed try: from a second, doubling to 16.
 func retryRevocation(tries int) time.Duration {
-	d := time.Second << min(tries-1, 4)
+	// None, if what came home from a refresh joined the outbox during the first try.
+	d := time.Second << min(max(tries-1, 0), 4)
 	return d/2 + rand.N(d/2)
 }
 
