@@ -188,6 +188,9 @@ func TestNobodyIsSignedInFromAnotherSite(t *testing.T) {
 		t.Errorf("an unknown name: status %d, want the page again", r.status)
 	}
 	location(t, p.post("/sign-in", url.Values{"request": {id}, "login": {"alice"}}))
+	if r := p.post("/sign-in", url.Values{"request": {id}, "login": {"alice"}}); r.status != http.StatusBadRequest {
+		t.Errorf("the same form again: status %d", r.status)
+	}
 }
 
 func TestAutoLoginNeedsNoPage(t *testing.T) {

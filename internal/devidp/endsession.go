@@ -99,9 +99,7 @@ func (p *Provider) readLogout(form url.Values) (q *logoutRequest, problem string
 
 // next goes on to where the client wants the browser, or says that all is done.
 func (q *logoutRequest) next(p *Provider, w http.ResponseWriter) {
-	http.SetCookie(w, &http.Cookie{
-		Name: cookieName, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
+	http.SetCookie(w, p.cookie(""))
 	if q.target == "" {
 		p.show(w, http.StatusOK, "", page{Title: "Signed out", Text: "You can close this window."})
 		return

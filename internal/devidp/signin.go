@@ -19,6 +19,19 @@ type browser struct {
 	authTime time.Time
 }
 
+// cookie carries a session, or takes it away if value is empty. Secure would lose it on
+// plain http.
+func (p *Provider) cookie(value string) *http.Cookie {
+	c := &http.Cookie{ //nolint:gosec // Secure follows the issuer
+		Name: cookieName, Value: value, Path: "/", HttpOnly: true,
+		Secure: strings.HasPrefix(p.base, "https:"), SameSite: http.SameSiteLaxMode,
+	}
+	if value == "" {
+		c.MaxAge = -1
+	}
+	return c
+}
+
 // signedIn returns who is signed in, nil for nobody.
 func (p *Provider) signedIn(r *http.Request) *browser {
 	cookie, err := r.Cookie(cookieName)
@@ -99,9 +112,7 @@ func (p *Provider) signIn(w http.ResponseWriter, k Knobs, a *authRequest, login 
 	p.browsers[cookie] = b
 	p.mu.Unlock()
 	p.books.count(func(s *Stats) { s.SignIns++ })
-	http.SetCookie(w, &http.Cookie{ // no Secure: plain http on loopback would lose it
-		Name: cookieName, Value: cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
+	http.SetCookie(w, p.cookie(cookie))
 	p.sendCode(w, k, a, b)
 }
 

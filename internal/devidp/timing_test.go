@@ -18,11 +18,12 @@ import (
 func serve(h http.Handler, r *http.Request) (answer *httptest.ResponseRecorder, cut bool) {
 	answer = httptest.NewRecorder()
 	defer func() {
-		if v := recover(); v != nil {
-			if v != http.ErrAbortHandler {
-				panic(v)
-			}
+		switch v := recover(); v {
+		case nil:
+		case http.ErrAbortHandler:
 			cut = true
+		default:
+			panic(v)
 		}
 	}()
 	h.ServeHTTP(answer, r)
