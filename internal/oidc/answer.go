@@ -40,16 +40,17 @@ func readAnswer(r *reply) *answer {
 	case bytes.HasPrefix(body, []byte("{")):
 		a.readObject(body)
 	case kind == "application/x-www-form-urlencoded", kind == "text/plain":
-		a.readForm(string(body))
+		if a.readForm(string(body)); r.cut != nil {
+			// The last value of half a form looks whole. As a refresh token it would
+			// take the place of a good one.
+			a.members, a.flaw = nil, brokeOff
+		}
 	case len(body) == 0 && isJSON(kind) && r.status/100 == 2:
 		a.flaw = brokeOff
 	default:
 		a.flaw = noObject
 	}
 	a.cut = r.cut != nil && !errors.Is(r.cut, errTooBig)
-	if a.cut && a.members != nil {
-		a.flaw = brokeOff // also where a form seems whole
-	}
 	return a
 }
 

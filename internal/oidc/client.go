@@ -34,6 +34,7 @@ package oidc
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -142,7 +143,7 @@ func New(cfg Config) (*Client, error) {
 	if m := fromConfig(cfg); m.complete(cfg) {
 		c.meta = m
 	} else {
-		c.problem = errNotAsked
+		c.problem = fmt.Errorf("%w: it has not been asked", ErrNotReady)
 	}
 	return c, nil
 }

@@ -64,13 +64,13 @@ func final(err error) bool {
 func (c *Client) Ready() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.meta != nil:
+	if c.meta != nil {
 		return nil
-	case errors.Is(c.problem, ErrNotReady):
-		return c.problem
 	}
-	return fmt.Errorf("%w: %w", ErrNotReady, c.problem)
+	if failed, ok := errors.AsType[*session.RefreshError](c.problem); ok {
+		return failed.Err // without talk of a refresh
+	}
+	return c.problem
 }
 
 // provider returns the metadata. If they are unknown it asks, unless that failed a moment
@@ -78,13 +78,13 @@ func (c *Client) Ready() error {
 // only an operator can mend it.
 func (c *Client) provider(ctx context.Context) (*metadata, error) {
 	c.mu.Lock()
-	m, fresh := c.meta, c.now().Sub(c.tried) < shortestPause
+	m, problem, fresh := c.meta, c.problem, c.now().Sub(c.tried) < shortestPause
 	c.mu.Unlock()
 	switch {
 	case m != nil:
 		return m, nil
 	case fresh:
-		return nil, c.Ready()
+		return nil, problem
 	}
 	m, err := c.discover(ctx)
 	if err != nil && !errors.Is(err, ErrNotReady) {

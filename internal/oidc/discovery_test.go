@@ -283,17 +283,21 @@ func TestAnAnswerWithoutEndIsRefused(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		chunk := []byte(strings.Repeat(" ", 64<<10))
-		for range 64 { // 4 MiB
+		for {
 			if _, err := w.Write(chunk); err != nil {
 				return // as it should be
 			}
 		}
 	}))
 	t.Cleanup(server.Close)
-	c := newClient(t, server.URL)
+	c := newClient(t, server.URL, func(cfg *oidc.Config) { cfg.Timeout = 5 * time.Second })
+	began := time.Now()
 	_, err := c.AuthorizationURL(t.Context(), attempt())
 	if !strings.Contains(fmt.Sprint(err), "1 MiB") {
 		t.Errorf("got %v", err)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("it was read on for %v", took)
 	}
 }
 

@@ -94,6 +94,7 @@ func TestTheFittingKeyIsFoundInAHardSet(t *testing.T) {
 	}{
 		{"one key id for several types", []any{jwk(other, "k", "", ""), jwk(rsaKey, "k", "", ""), jwk(p256, "k", "", "")}, jose.ES256, p256, "k", nil},
 		{"one key id for two curves", []any{jwk(p384, "k", "", ""), jwk(p256, "k", "", "")}, jose.ES384, p384, "k", nil},
+		{"an id, but another curve", []any{jwk(p256, "k", "", "")}, jose.ES384, p384, "k", errUnknownKey},
 		{"the same, for encryption", []any{jwk(rsaKey, "k", "", "enc"), jwk(rsaKey, "k", "", "sig")}, jose.RS256, rsaKey, "k", nil},
 		{"only for encryption", []any{jwk(rsaKey, "k", "", "enc"), jwk(p256, "p", "", "")}, jose.RS256, rsaKey, "k", errUnknownKey},
 		{"for another algorithm", []any{jwk(rsaKey, "k", "RS512", "")}, jose.RS256, rsaKey, "k", errUnknownKey},

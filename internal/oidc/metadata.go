@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -128,4 +127,3 @@ func (m *metadata) algorithms() []string {
 	return slices.DeleteFunc(algorithms(), func(alg string) bool { return !slices.Contains(m.SigningAlgs, alg) })
 }
 
-var errNotAsked = errors.New("the provider has not been asked yet")
