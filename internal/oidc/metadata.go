@@ -126,4 +126,3 @@ func (m *metadata) algorithms() []string {
 	}
 	return slices.DeleteFunc(algorithms(), func(alg string) bool { return !slices.Contains(m.SigningAlgs, alg) })
 }
-
