@@ -39,7 +39,7 @@ func NewKeyring(secrets ...[]byte) (*Keyring, error) {
 		if len(secret) != KeySize {
 			return nil, fmt.Errorf("session: key %d has %d bytes, a key has %d", i+1, len(secret), KeySize)
 		}
-		k := key{secret: secret}
+		k := key{secret: bytes.Clone(secret)}
 		var mark []byte
 		for _, d := range []struct {
 			use  string

@@ -43,21 +43,22 @@ func (k *Keyring) open(id ID, sealed []byte) ([]byte, error) {
 	if sealed[0] != sealFormat {
 		return nil, fmt.Errorf("session: record of format %d, written by a newer version?", sealed[0])
 	}
+	err := errNoKey
 	for _, key := range k.keys {
 		if [4]byte(sealed[1:5]) != key.mark {
 			continue
 		}
-		aead, err := key.aead(id)
-		if err != nil {
-			return nil, err
+		aead, e := key.aead(id)
+		if e != nil {
+			return nil, e
 		}
-		plain, err := aead.Open(nil, sealed[5:head], sealed[head:], id[:])
-		if err != nil {
-			return nil, fmt.Errorf("session: record was changed or moved: %w", err)
+		plain, e := aead.Open(nil, sealed[5:head], sealed[head:], id[:])
+		if e == nil {
+			return plain, nil
 		}
-		return plain, nil
+		err = fmt.Errorf("session: record was changed or moved: %w", e) // or two keys have one mark
 	}
-	return nil, errNoKey
+	return nil, err
 }
 
 func (k *key) aead(id ID) (cipher.AEAD, error) {
