@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // activity is the list of sessions that were used and whose record does not know it yet.
-// A crash loses what stands in it: at most every, a twentieth of the idle timeout.
+// It is written twice in each span of every, so that a crash makes a session look unused
+// for one and a half of them at most.
 type activity struct {
-	every time.Duration // how old the written activity may be; a constant
+	every time.Duration // how old the written activity may be, a twentieth of the idle timeout at most; a constant
 
 	mu   sync.Mutex
 	list []*Session // guarded by mu
@@ -51,7 +53,8 @@ func (m *Manager) runActivity(ctx context.Context) {
 // needs few commits for many sessions.
 func (m *Manager) writeActivity(ctx context.Context) {
 	list := m.activity.take()
-	m.sideBySide(list, func(s *Session) {
+	var failed atomic.Int64
+	sideBySide(list, func(s *Session) {
 		s.noted.Store(false)
 		_, err := s.change(ctx, func(st *State) error {
 			seen := s.Seen()
@@ -62,7 +65,9 @@ func (m *Manager) writeActivity(ctx context.Context) {
 			return nil
 		})
 		if err != nil && !errors.Is(err, errUnchanged) && !errors.Is(err, ErrNoSession) {
-			m.log.WarnContext(ctx, "activity could not be written", "session", s.id.String(), "err", err)
+			if failed.Add(1) == 1 { // one stands for all: it is the store
+				m.log.WarnContext(ctx, "activity could not be written; it will be tried again", "session", s.id.String(), "err", err)
+			}
 			if s.noted.CompareAndSwap(false, true) {
 				m.activity.add(s) // next time
 			}
@@ -70,19 +75,19 @@ func (m *Manager) writeActivity(ctx context.Context) {
 	})
 }
 
-// sideBySide calls do for each session, a few dozen at a time, and waits for all.
-func (m *Manager) sideBySide(list []*Session, do func(*Session)) {
+// sideBySide calls do for each of list, a few dozen at a time, and waits for all.
+func sideBySide[T any](list []T, do func(T)) {
 	var wg sync.WaitGroup
-	next := make(chan *Session)
+	next := make(chan T)
 	for range min(len(list), 64) {
 		wg.Go(func() {
-			for s := range next {
-				do(s)
+			for t := range next {
+				do(t)
 			}
 		})
 	}
-	for _, s := range list {
-		next <- s
+	for _, t := range list {
+		next <- t
 	}
 	close(next)
 	wg.Wait()

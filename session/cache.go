@@ -15,9 +15,7 @@ import (
 type cache struct {
 	tickets  *otter.Cache[string, ID]
 	sessions *otter.Cache[ID, *Session]
-
-	mu    sync.Mutex
-	known map[ID]weak.Pointer[Session] // guarded by mu: every Session that is alive
+	handles  *handles
 }
 
 func newCache(size int) (*cache, error) {
@@ -29,7 +27,7 @@ func newCache(size int) (*cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("session: cache: %w", err)
 	}
-	return &cache{tickets: tickets, sessions: sessions, known: make(map[ID]weak.Pointer[Session])}, nil
+	return &cache{tickets, sessions, &handles{known: make(map[ID]weak.Pointer[Session])}}, nil
 }
 
 // get returns the handle of a session that this process has in memory, or nil.
@@ -37,39 +35,88 @@ func (c *cache) get(id ID) *Session {
 	if s, ok := c.sessions.GetIfPresent(id); ok {
 		return s
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.known[id].Value()
+	s := c.handles.get(id)
 	if s != nil {
 		c.sessions.Set(id, s)
 	}
 	return s
 }
 
-// adopt returns the one handle for a state that was read or made: the one that is known
-// already, brought up to date, or fresh.
-func (c *cache) adopt(fresh *Session, st *State) *Session {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.known[fresh.id].Value()
-	if s == nil {
-		s = fresh
-		c.known[s.id] = weak.Make(s)
-		runtime.AddCleanup(s, c.forget, s.id)
+// adopt returns the one handle for a state that was read after mark: the one that is
+// known already, brought up to date, or fresh. It is nil if the state may be older than
+// what this process has known since; then the record has to be read again.
+func (c *cache) adopt(fresh *Session, st *State, after mark) *Session {
+	s := c.handles.adopt(fresh, st, after)
+	if s != nil {
+		c.sessions.Set(s.id, s)
 	}
-	s.publish(st)
-	c.sessions.Set(s.id, s)
 	return s
 }
 
-// forget removes the entry of a Session that nobody holds any more.
-func (c *cache) forget(id ID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.known[id].Value() == nil {
-		delete(c.known, id)
-	}
-}
+// mark returns the moment from which a state to be adopted is read.
+func (c *cache) mark() mark { return c.handles.mark() }
 
 // drop takes a session out of memory; its handle stays good for whoever holds it.
 func (c *cache) drop(id ID) { c.sessions.Invalidate(id) }
+
+// handles knows every Session of the process that is alive. It holds none.
+type handles struct {
+	mu    sync.Mutex
+	known map[ID]weak.Pointer[Session] // guarded by mu
+	gone  mark                         // guarded by mu: counts the handles that nobody holds any more
+}
+
+// mark is a moment in the life of handles.
+type mark uint64
+
+// justMade is the mark of a state that nobody else can know.
+const justMade = ^mark(0)
+
+func (h *handles) mark() mark {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.gone
+}
+
+func (h *handles) get(id ID) *Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.known[id].Value()
+}
+
+// adopt is cache.adopt. A state in the hand of a slow reader must not bring a session back
+// that was ended meanwhile through a handle which is gone by now.
+func (h *handles) adopt(fresh *Session, st *State, after mark) *Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p, listed := h.known[fresh.id]
+	if s := p.Value(); s != nil {
+		s.publish(st)
+		return s
+	}
+	if listed { // it is gone, and forget has not heard of it yet
+		h.strike(fresh.id)
+	}
+	if after != justMade && after != h.gone {
+		return nil
+	}
+	fresh.publish(st)
+	h.known[fresh.id] = weak.Make(fresh)
+	runtime.AddCleanup(fresh, h.forget, fresh.id)
+	return fresh
+}
+
+// forget removes the entry of a Session that nobody holds any more, unless there is a new
+// one by now.
+func (h *handles) forget(id ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p, listed := h.known[id]; listed && p.Value() == nil {
+		h.strike(id)
+	}
+}
+
+func (h *handles) strike(id ID) {
+	delete(h.known, id)
+	h.gone++
+}

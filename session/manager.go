@@ -1,11 +1,14 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,7 +30,8 @@ type Config struct {
 	Wait time.Duration
 	// Exchange bounds one call of the Refresher; zero means 10 seconds.
 	Exchange time.Duration
-	// KeepTokens leaves the refresh token of an ended session alive at the provider.
+	// KeepTokens leaves the refresh token of an ended session alive at the provider,
+	// unless the session ended because the token turned out to be somebody else's.
 	KeepTokens bool
 
 	// SoleOwner says that no other process uses the Store: a lease that another process
@@ -37,7 +41,8 @@ type Config struct {
 	// CacheSize bounds the sessions that are kept decoded in memory; zero means 100,000.
 	CacheSize int
 
-	// Observe, if set, is told of every event. It must be quick and must not block.
+	// Observe, if set, is told of every event, from many goroutines at a time. It must be
+	// quick and must not block.
 	Observe func(Event)
 
 	Log *slog.Logger     // nil: nowhere
@@ -80,31 +85,8 @@ type Manager struct {
 
 // New returns a Manager. Run must be running for activity and revocations to be written.
 func New(cfg Config) (*Manager, error) {
-	if cfg.Store == nil || cfg.Keys == nil || cfg.Refresher == nil {
-		return nil, errors.New("session: Config needs a Store, Keys and a Refresher")
-	}
-	for _, d := range []struct {
-		value *time.Duration
-		zero  time.Duration
-	}{
-		{&cfg.IdleTimeout, 8 * time.Hour},
-		{&cfg.AbsoluteTimeout, 168 * time.Hour},
-		{&cfg.BeforeExpiry, time.Minute},
-		{&cfg.Wait, 15 * time.Second},
-		{&cfg.Exchange, 10 * time.Second},
-	} {
-		if *d.value == 0 {
-			*d.value = d.zero
-		}
-	}
-	if cfg.CacheSize == 0 {
-		cfg.CacheSize = 100_000
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
+	if err := cfg.complete(); err != nil {
+		return nil, err
 	}
 	m := &Manager{cfg: cfg, log: cfg.Log, holder: rand.Text()}
 	var err error
@@ -118,6 +100,48 @@ func New(cfg Config) (*Manager, error) {
 	m.outbox.init()
 	m.flights.init()
 	return m, nil
+}
+
+// complete puts the defaults in the place of zeros.
+func (cfg *Config) complete() error {
+	if cfg.Store == nil || cfg.Keys == nil || cfg.Refresher == nil {
+		return errors.New("session: Config needs a Store, Keys and a Refresher")
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		zero  time.Duration
+	}{
+		{&cfg.IdleTimeout, 8 * time.Hour},
+		{&cfg.AbsoluteTimeout, 168 * time.Hour},
+		{&cfg.BeforeExpiry, time.Minute},
+		{&cfg.Wait, 15 * time.Second},
+		{&cfg.Exchange, 10 * time.Second},
+	} {
+		if *d.value < 0 {
+			return fmt.Errorf("session: Config has a duration of %v: none may be negative", *d.value)
+		}
+		*d.value = cmp.Or(*d.value, d.zero)
+	}
+	cfg.CacheSize = cmp.Or(cfg.CacheSize, 100_000)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// revokes reports whether the refresh token of a session that ends for this reason is
+// revoked.
+func (m *Manager) revokes(why Reason) bool {
+	switch why {
+	case TokenRefused:
+		return false // it is dead; asking the provider to kill it helps nobody
+	case NotSameUser:
+		return true // it is not ours to keep
+	}
+	return !m.cfg.KeepTokens
 }
 
 // Keys returns the keyring.
@@ -148,7 +172,8 @@ type Start struct {
 }
 
 // Begin stores a new session and returns it with its ticket, the cookie value. The ticket
-// never changes. The error is a *StoreError.
+// never changes. It fails with a *StoreError if the store, or the record of the session
+// that is replaced, is not to be had.
 func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, error) {
 	now := m.now()
 	st := &State{
@@ -179,7 +204,7 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 		return nil, "", &StoreError{err}
 	}
 	st.version = 1
-	s := m.adopt(id, st)
+	s := m.adopt(id, st, justMade)
 	m.observe(Event{Kind: Began, ID: id, Subject: st.Grant.Subject})
 	if old != nil {
 		m.replace(ctx, old, s, goesOn)
@@ -190,16 +215,18 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 // replace ends the session in whose place s has come. s stands already: if the old one
 // cannot be ended now, its limits end it.
 func (m *Manager) replace(ctx context.Context, old, s *Session, goesOn bool) {
-	var successor ID
-	if goesOn {
-		successor = s.id
-	}
-	if err := old.end(ctx, Replaced, successor); err != nil {
+	err := old.end(ctx, func(st *State) Reason {
+		if goesOn {
+			st.Successor = s.id
+		}
+		return Replaced
+	})
+	if err != nil {
 		m.log.WarnContext(ctx, "the browser's old session could not be ended", "session", old.id.String(), "err", err)
 		return
 	}
 	if goesOn && old.State().Successor == s.id { // and nobody ended it before us
-		s.life = old.life // s is in nobody's hands yet
+		s.inherit(old)
 	}
 }
 
@@ -250,36 +277,67 @@ func (m *Manager) Open(ctx context.Context, ticket string) (*Session, error) {
 // Get returns the session with this id, also one that has ended: State().Ended says so.
 // The errors are ErrNoSession and *StoreError.
 func (m *Manager) Get(ctx context.Context, id ID) (*Session, error) {
-	if s := m.cache.get(id); s != nil {
-		return s, nil
+	for {
+		if s := m.cache.get(id); s != nil {
+			return s, nil
+		}
+		now := m.cache.mark()
+		r, err := m.load(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		st, err := m.unseal(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		if s := m.adopt(id, st, now); s != nil {
+			return s, nil
+		}
 	}
-	st, err := m.read(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	return m.adopt(id, st), nil
 }
 
 // OfSubject returns the live sessions of an issuer's subject, in no order. The error is a
 // *StoreError.
 func (m *Manager) OfSubject(ctx context.Context, issuer, subject string) ([]*Session, error) {
-	var found []*Session
-	for _, key := range m.cfg.Keys.keys {
+	now := m.now()
+	found := make(map[ID]*Session)
+	// The newest key comes last: a record moves there whenever it is written.
+	for _, key := range slices.Backward(m.cfg.Keys.keys) {
+		began := m.cache.mark()
 		records, err := m.cfg.Store.Find(ctx, subjectKey(key.index, issuer, subject))
 		if err != nil {
 			return nil, &StoreError{err}
 		}
 		for _, r := range records {
-			st, err := readState(m.cfg.Keys, r)
-			if err != nil {
-				return nil, &StoreError{err}
+			s, err := m.follow(ctx, r, began)
+			if errors.Is(err, ErrNoSession) {
+				continue
 			}
-			if s := m.adopt(r.ID, st); s.State().Ended == "" {
-				found = append(found, s)
+			if err != nil {
+				return nil, err
+			}
+			if s.lives(now) {
+				found[s.id] = s
 			}
 		}
 	}
-	return found, nil
+	return slices.Collect(maps.Values(found)), nil
+}
+
+// follow returns the handle for a record that was read after the mark. The errors are
+// ErrNoSession and *StoreError.
+func (m *Manager) follow(ctx context.Context, r Record, after mark) (*Session, error) {
+	if s := m.cache.get(r.ID); s != nil && s.State().version >= r.Version {
+		return s, nil
+	}
+	st, err := m.unseal(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if s := m.adopt(r.ID, st, after); s != nil {
+		return s, nil
+	}
+	return m.Get(ctx, r.ID)
 }
 
 // Once marks value as used, durably, for ttl. The second call with the same purpose and
@@ -308,27 +366,36 @@ func (m *Manager) Once(ctx context.Context, purpose, value string, ttl time.Dura
 	return nil
 }
 
-// read loads and opens a record. The error is ErrNoSession or a *StoreError.
-func (m *Manager) read(ctx context.Context, id ID) (*State, error) {
+// load reads a record. The errors are ErrNoSession and *StoreError.
+func (m *Manager) load(ctx context.Context, id ID) (Record, error) {
 	r, err := m.cfg.Store.Load(ctx, id)
 	if errors.Is(err, ErrNotFound) {
-		return nil, ErrNoSession
+		return Record{}, ErrNoSession
 	}
 	if err != nil {
-		return nil, &StoreError{err}
+		return Record{}, &StoreError{err}
 	}
+	return r, nil
+}
+
+// errSealed says that a record was read and cannot be opened.
+var errSealed = errors.New("cannot be opened")
+
+// unseal opens a record. Nobody is logged out because a key is missing: the error is a
+// *StoreError that wraps errSealed.
+func (m *Manager) unseal(ctx context.Context, r Record) (*State, error) {
 	st, err := readState(m.cfg.Keys, r)
 	if err != nil {
-		// Nobody is logged out because a key is missing.
-		m.log.ErrorContext(ctx, "a session record cannot be opened: was a key removed from session.keys?", "session", id.String(), "err", err)
-		return nil, &StoreError{fmt.Errorf("record %s: %w", id, err)}
+		m.log.ErrorContext(ctx, "a session record cannot be opened: was a key removed from session.keys?", "session", r.ID.String(), "err", err)
+		return nil, &StoreError{fmt.Errorf("record %s %w: %w", r.ID, errSealed, err)}
 	}
 	return st, nil
 }
 
-// adopt returns the handle for a state.
-func (m *Manager) adopt(id ID, st *State) *Session {
-	return m.cache.adopt(&Session{m: m, id: id, life: newLife()}, st)
+// adopt returns the handle for a state that was read after the mark, or nil if it has to
+// be read again.
+func (m *Manager) adopt(id ID, st *State, after mark) *Session {
+	return m.cache.adopt(&Session{m: m, id: id, life: newLife()}, st, after)
 }
 
 func (m *Manager) observe(e Event) {

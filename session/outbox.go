@@ -16,7 +16,11 @@ type outbox struct {
 	bell  chan struct{} // rung when there may be work
 	slots chan struct{} // one for each revocation that may be under way
 	tries sync.WaitGroup
+	queue int // runDue's: how many records waited for a slot at the last look
 }
+
+// errBusy says that a revocation has to wait for a slot.
+var errBusy = errors.New("session: all slots for revocations are taken")
 
 func (o *outbox) init() {
 	o.bell, o.slots = make(chan struct{}, 1), make(chan struct{}, 8)
@@ -47,78 +51,83 @@ func (m *Manager) runDue(ctx context.Context) {
 	}
 }
 
-// lookAtDue takes one batch.
+// lookAtDue takes one batch. Behind revocations that queue for a provider that hangs, it
+// looks further: a limit that has come must not wait for them.
 func (m *Manager) lookAtDue(ctx context.Context) {
-	const batch = 256
-	records, err := m.cfg.Store.Due(ctx, m.now(), batch)
+	limit := 256 + 2*m.outbox.queue
+	began := m.cache.mark()
+	records, err := m.cfg.Store.Due(ctx, m.now(), limit)
 	if err != nil {
 		if ctx.Err() == nil {
 			m.log.WarnContext(ctx, "the store could not say what is due", "err", err)
 		}
 		return
 	}
-	var list []*Session
-	for _, r := range records {
-		st, err := readState(m.cfg.Keys, r)
-		if err != nil {
-			m.postpone(ctx, r, err)
-			continue
-		}
-		list = append(list, m.adopt(r.ID, st))
-	}
-	var done atomic.Int64
-	m.sideBySide(list, func(s *Session) {
-		if m.attend(ctx, s) {
+	var done, busy, failed atomic.Int64
+	sideBySide(records, func(r Record) {
+		switch err := m.attend(ctx, r, began); {
+		case err == nil:
 			done.Add(1)
+		case errors.Is(err, errBusy):
+			busy.Add(1)
+		case errors.Is(err, errUnchanged), errors.Is(err, ErrNoSession), ctx.Err() != nil:
+		case failed.Add(1) == 1: // one stands for all: it is the store
+			m.log.WarnContext(ctx, "what is due at a session could not be done", "session", r.ID.String(), "err", err)
 		}
 	})
-	if done.Load() == batch {
+	m.outbox.queue = int(busy.Load())
+	if len(records) == limit && done.Load() > 0 {
 		m.outbox.wake() // there may be more
 	}
 }
 
-// postpone takes a record that cannot be opened out of the way of the others, for an hour.
-func (m *Manager) postpone(ctx context.Context, r Record, why error) {
-	m.log.ErrorContext(ctx, "a session record cannot be opened: was a key removed from session.keys?", "session", r.ID.String(), "err", why)
-	r.Due = m.now().Add(time.Hour)
-	err := m.cfg.Store.Replace(ctx, r)
-	if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
-		m.log.WarnContext(ctx, "a session record could not be postponed", "session", r.ID.String(), "err", err)
-	}
-}
-
-// attend does what is due at a session, and reports whether that got it out of the way.
-func (m *Manager) attend(ctx context.Context, s *Session) bool {
-	var err error
-	switch st := s.State(); {
-	case st.Ended == "":
-		err = m.attendLimit(ctx, s)
-	case st.Outbox != nil && !m.now().Before(st.Outbox.NotBefore):
-		err = m.attendOutbox(ctx, s)
-	default:
-		err = m.dropHint(ctx, s)
-	}
-	if err != nil && !errors.Is(err, errUnchanged) && !errors.Is(err, ErrNoSession) && ctx.Err() == nil {
-		m.log.WarnContext(ctx, "what is due at a session could not be done", "session", s.id.String(), "err", err)
-	}
-	return err == nil
-}
-
-// attendLimit ends a session whose limit has come, or writes down that it has not.
-func (m *Manager) attendLimit(ctx context.Context, s *Session) error {
-	var ended *EndedError
-	err := s.alive(ctx, m.now())
-	if errors.As(err, &ended) {
-		return nil
+// attend does what is due at a record that was read after the mark. It returns nil if
+// that got it out of the way.
+func (m *Manager) attend(ctx context.Context, r Record, after mark) error {
+	s, err := m.follow(ctx, r, after)
+	if errors.Is(err, errSealed) {
+		return m.postpone(ctx, r)
 	}
 	if err != nil {
 		return err
 	}
-	_, err = s.change(ctx, func(st *State) error {
-		if st.Ended != "" || !s.Seen().After(st.Seen) {
+	switch st := s.State(); {
+	case st.Ended == "":
+		return m.attendLimit(ctx, s)
+	case st.Outbox != nil && !m.now().Before(st.Outbox.NotBefore):
+		return m.attendOutbox(ctx, s)
+	}
+	return m.dropHint(ctx, s)
+}
+
+// postpone takes a record that cannot be opened out of the way of the others, for an hour.
+func (m *Manager) postpone(ctx context.Context, r Record) error {
+	r.Due = m.now().Add(time.Hour)
+	err := m.cfg.Store.Replace(ctx, r)
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
+		return nil // somebody who can read it was here
+	}
+	return err
+}
+
+// attendLimit ends a session whose limit has come. If it has not, the record does not know
+// of the session's last use, or was written under another idle timeout: it is written anew,
+// or it would stand in the way of others until it ends.
+func (m *Manager) attendLimit(ctx context.Context, s *Session) error {
+	if !s.lives(m.now()) {
+		err := s.endAtLimit(ctx, m.now())
+		if errors.As(err, new(*EndedError)) {
+			return nil
+		}
+		return err
+	}
+	_, err := s.change(ctx, func(st *State) error {
+		if st.Ended != "" {
 			return errUnchanged
 		}
-		st.Seen = s.Seen()
+		if seen := s.Seen(); seen.After(st.Seen) {
+			st.Seen = seen
+		}
 		return nil
 	})
 	return err
@@ -142,7 +151,7 @@ func (m *Manager) attendOutbox(ctx context.Context, s *Session) error {
 	select {
 	case m.outbox.slots <- struct{}{}:
 	default:
-		return errUnchanged // all are busy: the record stays due
+		return errBusy // the record stays due
 	}
 	st, err := s.change(ctx, func(st *State) error {
 		if st.Outbox == nil || m.now().Before(st.Outbox.NotBefore) {
@@ -150,7 +159,7 @@ func (m *Manager) attendOutbox(ctx context.Context, s *Session) error {
 		}
 		claimed := *st.Outbox
 		claimed.Tries++
-		claimed.NotBefore = m.now().Add(m.cfg.Exchange + time.Second)
+		claimed.NotBefore = m.now().Add(time.Duration(len(claimed.Revoke))*m.cfg.Exchange + time.Second)
 		st.Outbox = &claimed
 		return nil
 	})
@@ -160,7 +169,7 @@ func (m *Manager) attendOutbox(ctx context.Context, s *Session) error {
 	}
 	m.outbox.tries.Go(func() {
 		defer func() { <-m.outbox.slots }()
-		m.revoke(ctx, s, st.Outbox.Revoke)
+		m.revoke(ctx, s, st.Outbox)
 	})
 	return nil
 }
@@ -174,18 +183,19 @@ func retryRevocation(tries int) time.Duration {
 
 // revoke tries each token once and takes those that are dead out of the outbox; the rest
 // waits a while.
-func (m *Manager) revoke(ctx context.Context, s *Session, tokens []Revocation) {
+func (m *Manager) revoke(ctx context.Context, s *Session, out *Outbox) {
 	dead := make(map[Token]bool)
-	for _, r := range tokens {
+	for _, r := range out.Revoke {
 		call, cancel := context.WithTimeout(ctx, m.cfg.Exchange)
 		err := m.cfg.Refresher.Revoke(call, r)
 		cancel()
 		e := Event{Kind: Revoked, ID: s.id, Subject: s.State().Grant.Subject, Outcome: "ok", Err: err}
+		dead[r.Token] = err == nil
 		if err != nil {
 			e.Outcome = "failed"
-			m.log.WarnContext(ctx, "a refresh token could not be revoked; it will be tried again", "session", s.id.String(), "err", err)
-		} else {
-			dead[r.Token] = true
+			if out.Tries&(out.Tries-1) == 0 { // the first, second, fourth, …: an outage is told, not repeated
+				m.log.WarnContext(ctx, "a refresh token could not be revoked; it will be tried again", "session", s.id.String(), "tries", out.Tries, "err", err)
+			}
 		}
 		m.observe(e)
 	}

@@ -14,7 +14,8 @@ type Session struct {
 	m     *Manager
 	id    ID
 	state atomic.Pointer[State]
-	life  *life // ended by publish; a successor shares it
+	life  *life                   // ended by publish
+	heir  atomic.Pointer[Session] // the session that goes on with this one; kept for its end
 
 	seen  atomic.Int64 // unix nanoseconds of the last activity, written down or not
 	noted atomic.Bool  // stands in the manager's list of activity to be written
@@ -27,24 +28,15 @@ type Session struct {
 	blocked map[Target]*blocked // guarded by mu: targets that the provider will not serve
 }
 
-// life is what a session's streams hang on.
-type life struct {
-	over sync.Once
-	done chan struct{}
-}
-
-func newLife() *life { return &life{done: make(chan struct{})} }
-
-func (l *life) end() { l.over.Do(func() { close(l.done) }) }
-
 // ID returns the name of the session's record.
 func (s *Session) ID() ID { return s.id }
 
 // State returns the newest state that this process knows. Read only.
 func (s *Session) State() *State { return s.state.Load() }
 
-// Done is closed when the session has ended, for streams. A session that a new login of
-// the same user continues has not: its streams live as long as its successor.
+// Done is closed when the session has ended, for streams. The streams of a session that a
+// new login of the same user continues live on, and end with the successor. Whoever waits
+// has to hold the Session meanwhile.
 func (s *Session) Done() <-chan struct{} { return s.life.done }
 
 // Seen returns the time of the last activity, written down or not.
@@ -52,10 +44,18 @@ func (s *Session) Seen() time.Time { return time.Unix(0, s.seen.Load()) }
 
 // Touch notes activity, in memory; Manager.Run writes it.
 func (s *Session) Touch() {
-	now := s.m.now()
-	s.seen.Store(now.UnixNano())
-	if now.Sub(s.state.Load().Seen) >= s.m.activity.every && s.noted.CompareAndSwap(false, true) {
+	now, st := s.m.now(), s.state.Load()
+	s.saw(now)
+	if st.Ended == "" && now.Sub(st.Seen) >= s.m.activity.every && s.noted.CompareAndSwap(false, true) {
 		s.m.activity.add(s)
+	}
+}
+
+// saw moves the time of the last activity forward, never back.
+func (s *Session) saw(at time.Time) {
+	n := at.UnixNano()
+	for old := s.seen.Load(); n > old && !s.seen.CompareAndSwap(old, n); {
+		old = s.seen.Load()
 	}
 }
 
@@ -76,19 +76,34 @@ func (s *Session) alive(ctx context.Context, now time.Time) error {
 	if st.Ended != "" {
 		return s.ended(now, st)
 	}
-	why := st.limit(now, s.Seen(), s.m.cfg.IdleTimeout)
-	if why == "" {
+	if st.limit(now, s.Seen(), s.m.cfg.IdleTimeout) == "" {
 		return nil
 	}
-	if err := s.End(ctx, why); err != nil {
+	return s.endAtLimit(ctx, now)
+}
+
+// lives reports whether the session has neither ended nor reached a limit.
+func (s *Session) lives(now time.Time) bool {
+	st := s.state.Load()
+	return st.Ended == "" && st.limit(now, s.Seen(), s.m.cfg.IdleTimeout) == ""
+}
+
+// endAtLimit ends the session unless it turns out, by the record, that it was used
+// elsewhere meanwhile; then it is nil.
+func (s *Session) endAtLimit(ctx context.Context, now time.Time) error {
+	err := s.end(ctx, func(st *State) Reason { return st.limit(now, s.Seen(), s.m.cfg.IdleTimeout) })
+	if err != nil {
 		return err
 	}
-	return s.ended(now, s.state.Load())
+	if st := s.state.Load(); st.Ended != "" {
+		return s.ended(now, st)
+	}
+	return nil
 }
 
 // ended is the answer to whoever asks for a session that is over.
 func (s *Session) ended(now time.Time, st *State) error {
-	if now.After(st.EndedAt.Add(tombstoneFor)) {
+	if !now.Before(st.EndedAt.Add(tombstoneFor)) {
 		return ErrNoSession
 	}
 	return &EndedError{st.Ended}
@@ -96,34 +111,39 @@ func (s *Session) ended(now time.Time, st *State) error {
 
 // End ends the session: its record becomes a tombstone, and its refresh token is revoked
 // in the background, also over a restart. Ending an ended session is no error. A refresh
-// that is under way does not delay it; what it brings home is revoked too.
+// that is under way does not delay it; what it brings home is revoked too. The error is a
+// *StoreError.
 func (s *Session) End(ctx context.Context, why Reason) error {
-	return s.end(ctx, why, ID{})
+	return s.end(ctx, func(*State) Reason { return why })
 }
 
-func (s *Session) end(ctx context.Context, why Reason, successor ID) error {
-	// A refused token is dead; asking the provider to kill it helps nobody.
-	revoke := !s.m.cfg.KeepTokens && why != TokenRefused
+// end ends the session for the reason that decide sees in the newest state; "" leaves it
+// as it is. Decide is asked anew when the record has changed, and may set the Successor.
+func (s *Session) end(ctx context.Context, decide func(*State) Reason) error {
 	st, err := s.change(ctx, func(st *State) error {
 		if st.Ended != "" {
 			return errUnchanged
 		}
-		st.end(s.m.now(), why, revoke)
-		st.Successor = successor
+		why := decide(st)
+		if why == "" {
+			return errUnchanged
+		}
+		st.end(s.m.now(), why, s.m.revokes(why))
 		return nil
 	})
 	switch {
-	case errors.Is(err, errUnchanged):
+	case errors.Is(err, errUnchanged), errors.Is(err, ErrNoSession):
 		return nil
 	case err != nil:
 		return err
 	}
-	s.m.observe(Event{Kind: Ended, ID: s.id, Subject: st.Grant.Subject, Reason: why})
+	s.m.observe(Event{Kind: Ended, ID: s.id, Subject: st.Grant.Subject, Reason: st.Ended})
 	s.m.outbox.wake()
 	return nil
 }
 
-// Expire makes the session's access tokens run out now, as if their time had come.
+// Expire makes the session's access tokens run out now, as if their time had come. The
+// errors are ErrNoSession and *StoreError.
 func (s *Session) Expire(ctx context.Context) error {
 	_, err := s.change(ctx, func(st *State) error {
 		if st.Ended != "" {
@@ -146,18 +166,23 @@ func (s *Session) Expire(ctx context.Context) error {
 // errUnchanged is what the function given to change returns when there is nothing to write.
 var errUnchanged = errors.New("session: unchanged")
 
-// change is the one way to write a session. It gives make a copy of the newest state and
-// stores what make leaves, if nobody was quicker; else it reads again and asks again. So
-// make may run several times, and must decide anew each time: above all, whether the
-// session has ended meanwhile. Its error is returned as it is, with the state that it saw.
-// Any other error is a *StoreError.
-func (s *Session) change(ctx context.Context, make func(*State) error) (*State, error) {
+// errGoneBack says that the store does not have what it once took. To ask again would be
+// a loop.
+var errGoneBack = errors.New("the record is older than what was written: has the store been restored from a backup?")
+
+// change is the one way to write a session. It gives edit a copy of the newest state and
+// stores what edit leaves, if nobody was quicker; else it reads again and asks again. So
+// edit may run several times, and must decide anew each time: above all, whether the
+// session has ended meanwhile. It changes no map and nothing behind a pointer, for those
+// it shares with the state that stands. Its error is returned as it is. The other errors
+// are ErrNoSession and *StoreError; after the latter the write may have happened or not.
+func (s *Session) change(ctx context.Context, edit func(*State) error) (*State, error) {
 	s.write.Lock()
 	defer s.write.Unlock()
 	for {
 		next := *s.state.Load()
-		if err := make(&next); err != nil {
-			return &next, err
+		if err := edit(&next); err != nil {
+			return nil, err
 		}
 		r, err := next.record(s.m.cfg.Keys, s.id, s.m.cfg.IdleTimeout)
 		if err != nil {
@@ -173,6 +198,9 @@ func (s *Session) change(ctx context.Context, make func(*State) error) (*State, 
 			if err := s.reload(ctx); err != nil {
 				return nil, err
 			}
+			if s.state.Load().version == next.version {
+				return nil, &StoreError{errGoneBack}
+			}
 		case errors.Is(err, ErrNotFound):
 			return nil, s.vanished()
 		default:
@@ -181,12 +209,19 @@ func (s *Session) change(ctx context.Context, make func(*State) error) (*State, 
 	}
 }
 
-// reload reads the record again. The error is ErrNoSession or a *StoreError.
+// reload reads the record again. The errors are ErrNoSession and *StoreError.
 func (s *Session) reload(ctx context.Context) error {
-	st, err := s.m.read(ctx, s.id)
+	r, err := s.m.load(ctx, s.id)
 	if errors.Is(err, ErrNoSession) {
 		return s.vanished()
 	}
+	if err != nil {
+		return err
+	}
+	if r.Version <= s.state.Load().version {
+		return nil
+	}
+	st, err := s.m.unseal(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -213,15 +248,12 @@ func (s *Session) publish(st *State) {
 		if old != nil && old.version >= st.version {
 			return
 		}
-		if !s.state.CompareAndSwap(old, st) {
-			continue
+		if s.state.CompareAndSwap(old, st) {
+			break
 		}
-		if st.Ended != "" && st.Successor.IsZero() && (old == nil || old.Ended == "") {
-			s.life.end()
-		}
-		if n := st.Seen.UnixNano(); n > s.seen.Load() {
-			s.seen.Store(n)
-		}
-		return
+	}
+	s.saw(st.Seen)
+	if st.over() {
+		s.life.end()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -90,6 +91,9 @@ func (st *State) limit(now, seen time.Time, idle time.Duration) Reason {
 	return ""
 }
 
+// over reports whether nothing goes on: the session has ended, and no other continues it.
+func (st *State) over() bool { return st.Ended != "" && st.Successor.IsZero() }
+
 // end turns the state into a tombstone. The refresh token moves into the outbox if
 // revoke says so; the ID token stays for the hint, for minutes; all else is forgotten.
 func (st *State) end(now time.Time, why Reason, revoke bool) {
@@ -106,9 +110,12 @@ func (st *State) end(now time.Time, why Reason, revoke bool) {
 func (st *State) outbox(now time.Time, t Token) {
 	out := &Outbox{NotBefore: now}
 	if st.Outbox != nil {
-		out.Revoke = append(out.Revoke, st.Outbox.Revoke...)
+		out.Revoke = slices.Clone(st.Outbox.Revoke)
 	}
-	out.Revoke = append(out.Revoke, Revocation{Issuer: st.Grant.Issuer, ClientID: st.Grant.ClientID, Token: t})
+	r := Revocation{Issuer: st.Grant.Issuer, ClientID: st.Grant.ClientID, Token: t}
+	if !slices.Contains(out.Revoke, r) {
+		out.Revoke = append(out.Revoke, r)
+	}
 	st.Outbox = out
 }
 
