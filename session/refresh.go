@@ -3,7 +3,7 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -13,8 +13,8 @@ import (
 // the manager: it runs on its own context, and a caller may leave but never cancel it.
 type flight struct {
 	target Target
-	forced bool
-	since  uint64 // the grant's generation when the flight was asked for
+	forced bool   // by Refresh, whatever the token's age
+	since  uint64 // the grant's generation when Refresh was called
 
 	away atomic.Pointer[StoreError] // why the answer cannot be stored, while it cannot
 
@@ -25,7 +25,7 @@ type flight struct {
 
 // blocked is a target that the provider refused to serve, for a while.
 type blocked struct {
-	until time.Time
+	until time.Time // zero: until Refresh
 	err   error
 }
 
@@ -51,15 +51,16 @@ func (s *Session) Token(ctx context.Context, t Target) (AccessToken, error) {
 	if !at.Holds(now) {
 		return s.await(ctx, t)
 	}
-	if at.Due(now, s.window(at)) && st.Grant.RefreshToken != "" && st.mayRetry(now) && st.Attempt == nil && !st.Trouble.lost() {
+	if at.Due(now, s.window(at)) && st.Grant.RefreshToken != "" && st.Attempt == nil && st.hindrance(now, t, false) == nil {
 		// Whatever comes of it, the token at hand is good for this request.
-		_, _ = s.fly(ctx, t)
+		_, _ = s.launch(ctx, &flight{target: t})
 	}
 	return at, nil
 }
 
 // Refresh refreshes now, whatever the token's age: new roles, new claims. It is let
-// through once in five seconds; beyond that it fails with a *ThrottledError.
+// through once in five seconds; beyond that it fails with a *ThrottledError. The other
+// errors are those of Token.
 func (s *Session) Refresh(ctx context.Context) error {
 	if err := s.alive(ctx, s.m.now()); err != nil {
 		return err
@@ -67,29 +68,41 @@ func (s *Session) Refresh(ctx context.Context) error {
 	if err := s.throttle(); err != nil {
 		return err
 	}
-	now, st := s.m.now(), s.State()
+	st := s.State()
 	if st.Grant.RefreshToken == "" {
-		return &RefreshError{Class: Interaction, Err: errors.New("the provider gave no refresh token")}
+		return &RefreshError{Class: Interaction, Err: errNoRefreshToken}
 	}
-	if st.Trouble != nil && st.Trouble.Class != Interaction && !st.mayRetry(now) {
-		return st.Trouble.err(now)
+	late := time.NewTimer(s.m.cfg.Wait)
+	defer late.Stop()
+	for since := st.Grant.Generation; ; {
+		if err := s.State().hindrance(s.m.now(), Target{}, true); err != nil {
+			return err
+		}
+		f, err := s.launch(ctx, &flight{forced: true, since: since})
+		if err != nil {
+			return err
+		}
+		// A flight that others wanted will do, if it brought something.
+		_, err = s.wait(ctx, f, late.C)
+		if f.forced || err == nil && s.State().Grant.Generation > since || err != nil && !f.elsewhere(Target{}, err) {
+			return err
+		}
 	}
-	f, err := s.launch(ctx, &flight{forced: true})
-	if err != nil {
-		return err
-	}
-	_, err = s.wait(ctx, f, time.After(s.m.cfg.Wait))
-	return err
 }
 
+var errNoRefreshToken = errors.New("the provider gave no refresh token")
+
+// throttle lets one call through in five seconds, and lifts what only a login or this
+// call can lift.
 func (s *Session) throttle() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.m.now()
-	if left := forcedEvery - now.Sub(s.forced); left > 0 {
-		return &ThrottledError{left}
+	if since := now.Sub(s.forced); since >= 0 && since < forcedEvery { // below zero the clock was set back
+		return &ThrottledError{forcedEvery - since}
 	}
 	s.forced = now
+	maps.DeleteFunc(s.blocked, func(_ Target, b *blocked) bool { return b.until.IsZero() })
 	return nil
 }
 
@@ -113,10 +126,24 @@ func (s *Session) await(ctx context.Context, t Target) (AccessToken, error) {
 			return AccessToken{}, err
 		}
 		at, err := s.wait(ctx, f, late.C)
-		if f.target == t || err != nil {
+		if f.target == t || err != nil && !f.elsewhere(t, err) {
 			return at, err
 		}
 	}
+}
+
+// elsewhere reports whether the flight's failure is that of its own target, and says
+// nothing of t.
+func (f *flight) elsewhere(t Target, err error) bool {
+	failed, ok := errors.AsType[*RefreshError](err)
+	return ok && f.target != t && failed.Class.ofTarget(f.target)
+}
+
+// ofTarget reports whether a failure of this class concerns the target t alone, and not
+// the session. Without its own token, which the zero Target stands for, a session is
+// nothing.
+func (c Class) ofTarget(t Target) bool {
+	return c == BadScope || c == BadTarget || c == Interaction && t != Target{}
 }
 
 // wait waits for one flight.
@@ -141,13 +168,16 @@ func (s *Session) fly(ctx context.Context, t Target) (*flight, error) {
 		return nil, s.ended(now, st)
 	}
 	if st.Grant.RefreshToken == "" {
+		if st.Grant.Access[Target{}].Holds(now) {
+			return nil, &RefreshError{Class: BadTarget, Err: errNoRefreshToken}
+		}
 		if err := s.End(ctx, TokenExpired); err != nil {
 			return nil, err
 		}
 		return nil, s.ended(now, s.state.Load())
 	}
-	if !st.mayRetry(now) {
-		return nil, st.Trouble.err(now)
+	if err := st.hindrance(now, t, false); err != nil {
+		return nil, err
 	}
 	return s.launch(ctx, &flight{target: t})
 }
@@ -160,7 +190,7 @@ func (s *Session) launch(ctx context.Context, f *flight) (*flight, error) {
 		return s.flight, nil
 	}
 	if b := s.blocked[f.target]; b != nil {
-		if s.m.now().Before(b.until) {
+		if b.until.IsZero() || s.m.now().Before(b.until) {
 			return nil, b.err
 		}
 		delete(s.blocked, f.target)
@@ -168,7 +198,7 @@ func (s *Session) launch(ctx context.Context, f *flight) (*flight, error) {
 	if !s.m.flights.begin() {
 		return nil, &RefreshError{Class: Transient, RetryAfter: time.Second, Err: errors.New("the gateway is shutting down")}
 	}
-	f.done, f.since = make(chan struct{}), s.state.Load().Grant.Generation
+	f.done = make(chan struct{})
 	s.flight = f
 	own := context.WithoutCancel(ctx)
 	go func() {
@@ -195,18 +225,20 @@ func (s *Session) refresh(ctx context.Context, f *flight) (AccessToken, error) {
 		if at, ok := f.already(s, st, now); ok {
 			return at, nil
 		}
-		g, err := s.lease(ctx)
-		var held *heldError
-		switch {
-		case errors.As(err, &held):
-			if err := pause(ctx, leasePoll); err != nil {
-				return AccessToken{}, err
+		g, err := s.lease(ctx, f)
+		if errors.Is(err, errHeld) {
+			if err := s.m.flights.pause(ctx, leasePoll); err != nil {
+				return AccessToken{}, &RefreshError{Class: Transient, RetryAfter: time.Second, Err: err}
 			}
 			continue
-		case err != nil:
+		}
+		if err != nil {
 			return AccessToken{}, err
 		}
-		return s.present(ctx, f, g)
+		at, err := s.present(ctx, f, g)
+		if !errors.Is(err, errOvertaken) {
+			return at, err
+		}
 	}
 }
 
@@ -214,214 +246,76 @@ func (s *Session) refresh(ctx context.Context, f *flight) (AccessToken, error) {
 func (f *flight) already(s *Session, st *State, now time.Time) (AccessToken, bool) {
 	at := st.Grant.Access[f.target]
 	if f.forced {
-		return at, st.Grant.Generation > f.since
+		return at, st.Grant.Generation > f.since && at.Holds(now)
 	}
 	return at, at.Holds(now) && !at.Due(now, s.window(at))
 }
 
-// heldError says that another process presents the refresh token just now.
-type heldError struct{ until time.Time }
-
-func (e *heldError) Error() string { return "session: leased until " + e.until.String() }
-
-// lease notes in the record that this process presents the refresh token from now on:
-// the write-ahead of the exchange. It returns the grant as it was at that moment.
-func (s *Session) lease(ctx context.Context) (*Grant, error) {
-	st, err := s.change(ctx, func(st *State) error {
-		now := s.m.now()
-		if st.Ended != "" {
-			return s.ended(now, st)
-		}
-		if a := st.Attempt; a != nil {
-			if a.Holder != s.m.holder && !s.m.cfg.SoleOwner && now.Before(a.Until) {
-				return &heldError{a.Until}
-			}
-			// Somebody presented this token and never came back to say what happened.
-			st.Trouble = st.Trouble.unanswered()
-		}
-		// Longer than two calls may take: nobody may take over while this flight lives.
-		st.Attempt = &Attempt{Holder: s.m.holder, Began: now, Until: now.Add(2*s.m.cfg.Exchange + 10*time.Second)}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &st.Grant, nil
-}
-
-// present presents the refresh token and deals with the answer.
+// present presents the refresh token and deals with the answer. The error is errOvertaken
+// if the answer counts for nothing, since another process was quicker.
 func (s *Session) present(ctx context.Context, f *flight, g *Grant) (AccessToken, error) {
 	again := s.State().Trouble.lost()
 	renewal, err := s.ask(ctx, g, f.target)
-	var failed *RefreshError
-	if errors.As(err, &failed) && failed.Class == Unknown && renewal == nil && !again && !s.holds(f.target) {
+	failed := failureOf(err)
+	if failed != nil && failed.Class == Unknown && renewal == nil && !again && !s.State().Grant.Access[f.target].Holds(s.m.now()) {
 		// The answer is lost and nothing else is at hand. Leeways count from the moment
 		// in which the provider rotated, so the one more try is made at once.
-		if noted := s.noteTrouble(ctx, failed); noted != nil {
-			return AccessToken{}, noted
-		}
-		if g, err = s.lease(ctx); err != nil {
+		if g, err = s.retake(ctx, g, failed); err != nil {
 			return AccessToken{}, err
 		}
 		renewal, err = s.ask(ctx, g, f.target)
+		failed = failureOf(err)
 	}
+	if failed == nil && (renewal == nil || renewal.Access.Token == "") {
+		failed = &RefreshError{Class: Transient, Err: errors.New("no access token and no error")}
+	}
+	var at AccessToken
 	if renewal != nil {
-		at, kept := s.keep(ctx, f, g, renewal, err)
-		if kept != nil || err == nil {
-			return at, kept
+		at = renewal.Access.plausible(s.State().Deadline)
+		if g, err = s.store(ctx, f, g, renewal, at, failed == nil); err != nil {
+			return AccessToken{}, err
 		}
 	}
-	if !errors.As(err, &failed) {
-		failed = &RefreshError{Class: Transient, Err: err}
+	if failed != nil {
+		return AccessToken{}, s.fail(ctx, f, g, failed)
 	}
-	return AccessToken{}, s.fail(ctx, f, g, failed)
+	return at, s.identify(ctx, f, g, renewal.IDToken)
+}
+
+// failureOf is the failure that a Refresher reports; nil if it reports none.
+func failureOf(err error) *RefreshError {
+	if err == nil {
+		return nil
+	}
+	if failed, ok := errors.AsType[*RefreshError](err); ok {
+		return failed
+	}
+	return &RefreshError{Class: Transient, Err: err}
 }
 
 // ask calls the provider once.
 func (s *Session) ask(ctx context.Context, g *Grant, t Target) (*Renewal, error) {
 	call, cancel := context.WithTimeout(ctx, s.m.cfg.Exchange)
 	defer cancel()
-	began := s.m.now()
+	began := s.m.cfg.Now()
 	renewal, err := s.m.cfg.Refresher.Refresh(call, g, t)
-	e := Event{Kind: Refreshed, ID: s.id, Subject: g.Subject, Outcome: "ok", Took: s.m.now().Sub(began), Err: err}
-	var failed *RefreshError
-	switch {
-	case errors.As(err, &failed):
+	e := Event{Kind: Refreshed, ID: s.id, Subject: g.Subject, Outcome: "ok", Took: s.m.cfg.Now().Sub(began), Err: err}
+	if failed := failureOf(err); failed != nil {
 		e.Outcome = failed.Class.String()
-	case err != nil:
-		e.Outcome = Transient.String()
 	}
 	s.m.observe(e)
 	return renewal, err
 }
 
-// holds reports whether the token at hand for t can still be used.
-func (s *Session) holds(t Target) bool {
-	return s.State().Grant.Access[t].Holds(s.m.now())
-}
-
-// keep stores what the provider gave, before anything else that may fail, and then looks
-// at the ID token. failed is the error that came beside the renewal, if any.
-func (s *Session) keep(ctx context.Context, f *flight, g *Grant, r *Renewal, failed error) (AccessToken, error) {
-	at := r.Access.plausible(s.State().Deadline)
-	if err := s.store(ctx, f, g, r, at, failed == nil); err != nil {
-		return AccessToken{}, err
-	}
-	if failed != nil {
-		return AccessToken{}, nil
-	}
-	if r.IDToken != "" {
-		if err := s.identify(ctx, g, r.IDToken); err != nil {
-			return AccessToken{}, err
-		}
-	}
-	return at, nil
-}
-
-// store writes the new tokens. The provider has forgotten the old ones, so a store that
-// fails is asked again until it takes them; meanwhile everybody waits or is told 503.
-func (s *Session) store(ctx context.Context, f *flight, g *Grant, r *Renewal, at AccessToken, good bool) error {
-	write := func(st *State) error {
-		if st.Ended != "" {
-			// Signed out meanwhile: what came home is revoked like the rest.
-			if r.RefreshToken == "" || s.m.cfg.KeepTokens {
-				return s.ended(s.m.now(), st)
-			}
-			st.outbox(s.m.now(), r.RefreshToken)
-			return nil
-		}
-		if st.Grant.Generation != g.Generation {
-			return errUnchanged // somebody else won; what they stored is newer
-		}
-		st.Attempt = nil
-		st.Grant.Generation++
-		if r.RefreshToken != "" {
-			st.Grant.RefreshToken = r.RefreshToken
-		}
-		if good {
-			st.Trouble = nil
-			access := make(map[Target]AccessToken, len(st.Grant.Access)+1)
-			for target, t := range st.Grant.Access {
-				access[target] = t
-			}
-			access[f.target] = at
-			st.Grant.Access = access
-		}
-		return nil
-	}
-	for try := 1; ; try++ {
-		st, err := s.change(ctx, write)
-		var away *StoreError
-		switch {
-		case errors.As(err, &away):
-			f.away.Store(away)
-			s.m.log.ErrorContext(ctx, "a new refresh token could not be stored; trying again", "session", s.id.String(), "try", try, "err", err)
-			if gone := s.m.flights.pause(ctx, min(time.Duration(try)*100*time.Millisecond, time.Second)); gone != nil {
-				return err
-			}
-		case errors.Is(err, errUnchanged):
-			return nil
-		case err != nil:
-			return err
-		case st.Ended != "":
-			s.m.outbox.wake()
-			return s.ended(s.m.now(), st)
-		default:
-			return nil
-		}
-	}
-}
-
-// identify puts the claims of a refreshed ID token in the place of the old ones, or ends
-// the session if they are somebody else's.
-func (s *Session) identify(ctx context.Context, g *Grant, idToken Token) error {
-	call, cancel := context.WithTimeout(ctx, s.m.cfg.Exchange)
-	defer cancel()
-	who, err := s.m.cfg.Refresher.Verify(call, g, idToken)
-	if errors.Is(err, ErrIdentity) {
-		s.m.log.ErrorContext(ctx, "security: a refresh brought another identity; the session ends", "session", s.id.String(), "err", err)
-		if err := s.End(ctx, NotSameUser); err != nil {
-			return err
-		}
-		return s.ended(s.m.now(), s.State())
-	}
-	if err != nil {
-		s.m.log.WarnContext(ctx, "a refreshed ID token cannot be used; the old claims stay", "session", s.id.String(), "err", err)
-		return nil
-	}
-	_, err = s.change(ctx, func(st *State) error {
-		if st.Ended != "" {
-			return s.ended(s.m.now(), st)
-		}
-		st.Grant.IDToken, st.Grant.Claims = who.IDToken, who.Claims
-		st.Grant.AuthTime, st.Grant.ACR = who.AuthTime, who.ACR
-		if who.ProviderSession != "" {
-			st.Grant.ProviderSession = who.ProviderSession
-		}
-		return nil
-	})
-	var away *StoreError
-	if errors.As(err, &away) {
-		s.m.log.WarnContext(ctx, "new claims could not be stored; the old ones stay", "session", s.id.String(), "err", err)
-		return nil
-	}
-	return err
-}
-
 // fail decides what a refused or failed presentation means for the session.
 func (s *Session) fail(ctx context.Context, f *flight, g *Grant, failed *RefreshError) error {
-	switch failed.Class {
-	case Refused, Denied:
+	if failed.Class == Refused || failed.Class == Denied {
 		return s.refused(ctx, f, g, failed)
-	case BadScope, BadTarget:
-		s.mu.Lock()
-		if s.blocked == nil {
-			s.blocked = make(map[Target]*blocked)
-		}
-		s.blocked[f.target] = &blocked{until: s.m.now().Add(blockedFor), err: failed}
-		s.mu.Unlock()
 	}
-	if err := s.noteTrouble(ctx, failed); err != nil {
+	if failed.Class.ofTarget(f.target) {
+		s.block(f.target, failed)
+	}
+	if err := s.noteFailure(ctx, f, g, failed); err != nil {
 		return err
 	}
 	if t := s.State().Trouble; t != nil {
@@ -430,60 +324,47 @@ func (s *Session) fail(ctx context.Context, f *flight, g *Grant, failed *Refresh
 	return failed
 }
 
-// refused ends the session, once, after another look: if the record holds another refresh
-// token than the one that was refused, somebody was quicker and theirs is good.
+// block keeps flights for t from starting, for a while or, where only the user can help,
+// until Refresh.
+func (s *Session) block(t Target, failed *RefreshError) {
+	b := &blocked{err: failed}
+	if failed.Class != Interaction {
+		b.until = s.m.now().Add(blockedFor)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.blocked == nil {
+		s.blocked = make(map[Target]*blocked)
+	}
+	s.blocked[t] = b
+}
+
+// refused ends the session, once. If the record holds another refresh token than the one
+// that was refused, somebody was quicker and theirs is good.
 func (s *Session) refused(ctx context.Context, f *flight, g *Grant, failed *RefreshError) error {
-	if err := s.reload(ctx); err != nil {
+	// Until this is written, the next flight would present the refused token again.
+	err := s.insist(ctx, f, func() error {
+		return s.end(ctx, func(st *State) Reason {
+			switch {
+			case st.Grant.RefreshToken != g.RefreshToken:
+				return ""
+			case failed.Class == Denied:
+				return AccessDenied
+			case st.Trouble.lost():
+				return OutcomeLost
+			}
+			return TokenRefused
+		})
+	})
+	if err != nil {
 		return err
 	}
 	st := s.State()
-	if st.Ended == "" && st.Grant.RefreshToken != g.RefreshToken {
-		return &RefreshError{Class: Transient, RetryAfter: time.Second, Err: errors.New("another process refreshed meanwhile")}
+	if st.Ended == "" {
+		return errOvertaken
 	}
-	why := TokenRefused
-	switch {
-	case failed.Class == Denied:
-		why = AccessDenied
-	case st.Trouble.lost():
-		why = OutcomeLost
-	}
-	s.m.log.InfoContext(ctx, "the provider refused the refresh token; the session ends", "session", s.id.String(), "reason", string(why), "code", failed.Code, "err", failed.Err)
-	if err := s.End(ctx, why); err != nil {
-		return err
-	}
-	return s.ended(s.m.now(), s.State())
-}
-
-// noteTrouble takes the lease back and writes down what happened, so that nobody, here or
-// elsewhere, repeats it before its time.
-func (s *Session) noteTrouble(ctx context.Context, failed *RefreshError) error {
-	_, err := s.change(ctx, func(st *State) error {
-		now := s.m.now()
-		if st.Ended != "" {
-			return s.ended(now, st)
-		}
-		if st.Attempt != nil && st.Attempt.Holder == s.m.holder {
-			st.Attempt = nil
-		}
-		if failed.Class == BadScope || failed.Class == BadTarget {
-			return nil // a route's trouble, not the session's
-		}
-		st.Trouble = st.Trouble.after(now, failed)
-		return nil
-	})
-	return err
-}
-
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("session: waiting: %w", ctx.Err())
-	}
+	s.m.log.InfoContext(ctx, "the provider refused the refresh token; the session is over", "session", s.id.String(), "reason", string(st.Ended), "code", failed.Code, "err", failed.Err)
+	return s.ended(s.m.now(), st)
 }
 
 // backoff is the pause after n failures in a row: half of it certain, half by chance, from

@@ -56,13 +56,41 @@ func (t *Trouble) wrap(now time.Time, failed *RefreshError) error {
 	return &out
 }
 
-// mayRetry reports whether the refresh token may be presented at now.
-func (st *State) mayRetry(now time.Time) bool {
-	t := st.Trouble
-	return t == nil || t.Class != Interaction && !now.Before(t.NotBefore)
+// found returns the trouble after a new refresh token has come: what was lost was the old.
+func (t *Trouble) found() *Trouble {
+	if !t.lost() {
+		return t
+	}
+	next := *t
+	next.Lost = false
+	return &next
 }
 
 // lost reports whether the refresh token may have been used up by an answer that never
-// arrived. Then it is presented once more, but not before the access token has run out:
-// a strict provider ends everything at reuse.
+// arrived.
 func (t *Trouble) lost() bool { return t != nil && t.Lost }
+
+// hindrance is why the refresh token may not be presented for t at now, nil if it may. Who
+// forces it gets past an Interaction and past nothing else.
+func (st *State) hindrance(now time.Time, t Target, forced bool) error {
+	trouble := st.Trouble
+	switch at := st.Grant.Access[t]; {
+	case trouble == nil, forced && trouble.Class == Interaction:
+		return nil
+	case trouble.Class == Interaction, trouble.waits(now):
+		return trouble.err(now)
+	case trouble.Lost && at.Holds(now) && !at.Expiry.IsZero():
+		// A strict provider ends everything at reuse: not before there is nothing to lose.
+		until := *trouble
+		until.NotBefore = at.Expiry
+		return until.err(now)
+	}
+	return nil
+}
+
+// waits reports whether the next attempt's time is still to come. One that is further
+// away than any wait was written before the clock was set back.
+func (t *Trouble) waits(now time.Time) bool {
+	left := t.NotBefore.Sub(now)
+	return left > 0 && left <= longestWait
+}

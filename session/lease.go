@@ -1,0 +1,89 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// errHeld says that another process presents the refresh token just now.
+var errHeld = errors.New("session: another process holds the lease")
+
+// errOvertaken says that another process has renewed the grant meanwhile. What it stored
+// is newer than anything in our hands.
+var errOvertaken = errors.New("session: another process has refreshed")
+
+// lease notes in the record that this process presents the refresh token from now on:
+// the write-ahead of the exchange. It returns the grant as it is at that moment.
+func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
+	st, err := s.change(ctx, func(st *State) error {
+		now := s.m.now()
+		if st.Ended != "" {
+			return s.ended(now, st)
+		}
+		if a := st.Attempt; a != nil {
+			if a.Holder != s.m.holder && !s.m.cfg.SoleOwner && now.Before(a.Until) {
+				return errHeld
+			}
+			// Somebody presented this token and never came back to say what happened.
+			st.Trouble = st.Trouble.unanswered()
+		}
+		// What made this flight seem right may have been overtaken by a failure.
+		if err := st.hindrance(now, f.target, f.forced); err != nil {
+			return err
+		}
+		st.Attempt = s.attempt(now)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &st.Grant, nil
+}
+
+// retake renews the lease for one more try after a lost answer, and writes down that the
+// answer was lost: if this process dies now, the next one has to know.
+func (s *Session) retake(ctx context.Context, g *Grant, failed *RefreshError) (*Grant, error) {
+	st, err := s.change(ctx, func(st *State) error {
+		now := s.m.now()
+		if st.Ended != "" {
+			return s.ended(now, st)
+		}
+		if st.Grant.Generation != g.Generation {
+			return errOvertaken
+		}
+		st.Trouble = st.Trouble.after(now, failed)
+		st.Attempt = s.attempt(now)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &st.Grant, nil
+}
+
+// attempt is a lease that begins now. It is longer than two calls may take: nobody may
+// take over while a flight lives.
+func (s *Session) attempt(now time.Time) *Attempt {
+	return &Attempt{Holder: s.m.holder, Began: now, Until: now.Add(2*s.m.cfg.Exchange + 10*time.Second)}
+}
+
+// noteFailure gives the lease back and writes down what happened, so that nobody, here or
+// elsewhere, repeats it before its time.
+func (s *Session) noteFailure(ctx context.Context, f *flight, g *Grant, failed *RefreshError) error {
+	_, err := s.change(ctx, func(st *State) error {
+		now := s.m.now()
+		if st.Ended != "" {
+			return s.ended(now, st)
+		}
+		if st.Grant.Generation != g.Generation {
+			return errOvertaken
+		}
+		st.Attempt = nil
+		if !failed.Class.ofTarget(f.target) {
+			st.Trouble = st.Trouble.after(now, failed)
+		}
+		return nil
+	})
+	return err
+}
