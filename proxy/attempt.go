@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -30,15 +31,20 @@ const (
 // attempt is one login under way. It is sealed into a cookie of its own, so that tabs do
 // not disturb each other and nothing is stored for a login that nobody finishes.
 type attempt struct {
-	ID       string    `json:"-"` // also in the state; the cookie's name ends in it
-	Nonce    string    `json:"n"`
-	Verifier string    `json:"v"` // PKCE, RFC 7636 §4.1
-	Issuer   string    `json:"i"`
-	ClientID string    `json:"c"`
-	Binding  []byte    `json:"b"`           // hash of the browser's login binding
-	Replaces []byte    `json:"r,omitempty"` // id of the browser's session at the start
-	Silent   bool      `json:"s,omitempty"` // prompt=none
-	Created  time.Time `json:"t"`
+	ID       string `json:"-"` // also in the state; the cookie's name ends in it
+	Nonce    string `json:"n"`
+	Verifier string `json:"v"` // PKCE, RFC 7636 §4.1
+	Issuer   string `json:"i"`
+	ClientID string `json:"c"`
+	Binding  []byte `json:"b"`           // hash of the browser's login binding
+	Replaces []byte `json:"r,omitempty"` // id of the browser's session at the start
+	Silent   bool   `json:"s,omitempty"` // prompt=none
+
+	// What was asked of the provider and has to be checked in the ID token: acr_values and
+	// max_age (OpenID Connect Core §3.1.3.7).
+	Asked url.Values `json:"p,omitempty"`
+
+	Created time.Time `json:"t"`
 }
 
 // newAttempt makes an attempt for the provider with fresh values: 128 bits and more each,
@@ -53,6 +59,18 @@ func (g *Gateway) newAttempt(binding string, replaces session.ID) *attempt {
 		a.Replaces = replaces[:]
 	}
 	return a
+}
+
+// ask remembers those of the provider's parameters that the ID token must answer.
+func (a *attempt) ask(params url.Values) {
+	for _, name := range []string{"acr_values", "max_age"} {
+		if v := params.Get(name); v != "" {
+			if a.Asked == nil {
+				a.Asked = url.Values{}
+			}
+			a.Asked.Set(name, v)
+		}
+	}
 }
 
 // replaces is the id of the session that the browser had at the start, or zero.

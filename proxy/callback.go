@@ -77,7 +77,7 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request, answer *an
 	}
 	g.clearAttempt(w, a.ID)
 	grant, err := g.cfg.Provider.Exchange(ctx, answer.code, oidc.AuthRequest{
-		State: answer.state, Nonce: a.Nonce, Verifier: a.Verifier,
+		State: answer.state, Nonce: a.Nonce, Verifier: a.Verifier, Params: a.Asked,
 	})
 	if err != nil {
 		return g.notLoggedIn(w, r, a, g.loginProblem(st, err))

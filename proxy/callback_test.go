@@ -274,6 +274,15 @@ func TestARefusedIDTokenIsNoSession(t *testing.T) {
 	}
 }
 
+func TestAnUnansweredStepUpIsNoLogin(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.LoginParams = []string{"acr_values"} })
+	h.provider.Adjust(func(k *devidp.Knobs) { k.IgnoreStepUp = true })
+	b := h.browser(t)
+	b.signIn(t, "alice", "/")
+	callback := b.atProvider(t, b.startLogin(t, "/bff/login?acr_values=phr"), "")
+	wantProblem(t, b.visit(t, "cross-site", callback), http.StatusBadRequest, LoginFailed)
+}
+
 // The browser leaves while the code is being redeemed: the session is begun all the same,
 // so that its refresh token is known and will be revoked some day.
 func TestALeavingBrowserCancelsNoLogin(t *testing.T) {

@@ -118,6 +118,7 @@ func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, returnURL s
 	binding, fresh := g.binding(r)
 	a := g.newAttempt(binding, replaces)
 	a.Silent = params.Get("prompt") == "none"
+	a.ask(params)
 	sealed, err := g.sealState(state{id: a.ID, returnURL: returnURL})
 	if err != nil {
 		return err
