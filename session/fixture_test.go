@@ -12,133 +12,6 @@ import (
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
-// memory is the smallest store that keeps the contract; faults can be switched on.
-type memory struct {
-	mu      sync.Mutex
-	records map[session.ID]session.Record
-	writes  int
-	fail    error           // every call fails with this
-	before  func(op string) // called before each write, without the lock
-}
-
-func newMemory() *memory { return &memory{records: make(map[session.ID]session.Record)} }
-
-func (m *memory) breakWith(err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.fail = err
-}
-
-func clone(r session.Record) session.Record {
-	r.Data, r.Index = slices.Clone(r.Data), slices.Clone(r.Index)
-	return r
-}
-
-func (m *memory) find(id session.ID) (session.Record, error) {
-	if m.fail != nil {
-		return session.Record{}, m.fail
-	}
-	r, ok := m.records[id]
-	if !ok || !time.Now().Before(r.Expires) {
-		return session.Record{}, session.ErrNotFound
-	}
-	return clone(r), nil
-}
-
-func (m *memory) write(op string) func() {
-	if m.before != nil {
-		m.before(op)
-	}
-	m.mu.Lock()
-	m.writes++
-	return m.mu.Unlock
-}
-
-func (m *memory) Create(_ context.Context, r session.Record) error {
-	defer m.write("create")()
-	if _, err := m.find(r.ID); !errors.Is(err, session.ErrNotFound) {
-		if err == nil {
-			err = session.ErrExists
-		}
-		return err
-	}
-	r.Version = 1
-	m.records[r.ID] = clone(r)
-	return nil
-}
-
-func (m *memory) Load(_ context.Context, id session.ID) (session.Record, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.find(id)
-}
-
-func (m *memory) Replace(_ context.Context, r session.Record) error {
-	defer m.write("replace")()
-	old, err := m.find(r.ID)
-	if err != nil {
-		return err
-	}
-	if old.Version != r.Version {
-		return session.ErrConflict
-	}
-	r.Version++
-	m.records[r.ID] = clone(r)
-	return nil
-}
-
-func (m *memory) Delete(_ context.Context, id session.ID, version uint64) error {
-	defer m.write("delete")()
-	old, err := m.find(id)
-	if err != nil {
-		return err
-	}
-	if old.Version != version {
-		return session.ErrConflict
-	}
-	delete(m.records, id)
-	return nil
-}
-
-func (m *memory) Find(_ context.Context, key session.Key) ([]session.Record, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var found []session.Record
-	for id := range m.records {
-		if r, err := m.find(id); err == nil && slices.Contains(r.Index, key) {
-			found = append(found, r)
-		}
-	}
-	return found, m.fail
-}
-
-func (m *memory) Due(_ context.Context, before time.Time, limit int) ([]session.Record, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var due []session.Record
-	for id := range m.records {
-		if r, err := m.find(id); err == nil && !r.Due.IsZero() && !r.Due.After(before) {
-			due = append(due, r)
-		}
-	}
-	slices.SortFunc(due, func(a, b session.Record) int { return a.Due.Compare(b.Due) })
-	return due[:min(len(due), limit)], m.fail
-}
-
-// dump is everything that the store holds, for searches.
-func (m *memory) dump() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var all []byte
-	for id, r := range m.records {
-		all = append(append(all, id[:]...), r.Data...)
-		for _, key := range r.Index {
-			all = append(all, key[:]...)
-		}
-	}
-	return string(all)
-}
-
 // provider is a provider of which a test says what it answers. By default it rotates.
 type provider struct {
 	mu         sync.Mutex
@@ -197,12 +70,16 @@ func (p *provider) Verify(_ context.Context, _ *session.Grant, t session.Token) 
 	return p.verify(t)
 }
 
-func (p *provider) Revoke(_ context.Context, r session.Revocation) error {
+func (p *provider) Revoke(ctx context.Context, r session.Revocation) error {
 	p.mu.Lock()
 	hang := p.revokeHang
 	p.mu.Unlock()
 	if hang != nil {
-		<-hang
+		select {
+		case <-hang:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -259,6 +136,26 @@ func (r *room) start() {
 	}()
 	r.stop, r.stopped = stop, stopped
 	r.t.Cleanup(func() { stop(); <-stopped })
+}
+
+// other makes another process on the same store. Nothing runs in its background.
+func (r *room) other() *session.Manager {
+	r.t.Helper()
+	m, err := session.New(r.config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return m
+}
+
+// read returns what a process that starts at this very moment finds for a ticket.
+func (r *room) read(ticket string) *session.State {
+	r.t.Helper()
+	s, err := r.other().Open(r.t.Context(), ticket)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s.State()
 }
 
 func (r *room) halt() { r.stop(); <-r.stopped }
