@@ -530,23 +530,6 @@ func TestASessionIsFoundByItsSubject(t *testing.T) {
 	})
 }
 
-func TestOneHandleForOneSession(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := open(t, func(c *session.Config) { c.CacheSize = 1 })
-		held, ticket := r.signIn()
-		for range 100 { // push it out of the cache
-			r.signIn()
-		}
-		again, err := r.Open(t.Context(), ticket)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if again != held {
-			t.Error("two handles for one session: a stream on the first would outlive its end")
-		}
-	})
-}
-
 func TestTheLimitsAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, func(c *session.Config) { c.IdleTimeout, c.AbsoluteTimeout = 2*time.Hour, 3*time.Hour })

@@ -22,8 +22,7 @@ type memory struct {
 	fail    error // every call fails with this
 	deaf    error // every write happens, and fails with this
 
-	before func(op string) // called before each write, without the lock
-	loaded func()          // called when a Load has read and not yet returned, without the lock
+	meanwhile map[string]func() // what happens once, without the lock, before the next call of that name
 }
 
 func newMemory() *memory {
@@ -55,6 +54,27 @@ func (c *clock) turn(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at = c.at.Add(d)
+}
+
+// during makes f happen once: before the next Create or Replace takes effect, or after the
+// next Load has read and before it returns.
+func (m *memory) during(op string, f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.meanwhile == nil {
+		m.meanwhile = make(map[string]func())
+	}
+	m.meanwhile[op] = f
+}
+
+func (m *memory) happen(op string) {
+	m.mu.Lock()
+	f := m.meanwhile[op]
+	delete(m.meanwhile, op)
+	m.mu.Unlock()
+	if f != nil {
+		f()
+	}
 }
 
 // breakWith makes every call fail from now on, or, with nil, no more.
@@ -94,9 +114,7 @@ func (m *memory) find(id session.ID) (session.Record, error) {
 
 // write makes a change under the lock.
 func (m *memory) write(ctx context.Context, op string, change func() error) error {
-	if m.before != nil {
-		m.before(op)
-	}
+	m.happen(op)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.writes++
@@ -110,7 +128,7 @@ func (m *memory) write(ctx context.Context, op string, change func() error) erro
 }
 
 func (m *memory) Create(ctx context.Context, r session.Record) error {
-	return m.write(ctx, "create", func() error {
+	return m.write(ctx, "Create", func() error {
 		if r.ID.IsZero() || r.Expires.IsZero() {
 			return errors.New("memory: a record needs an id and an end")
 		}
@@ -129,16 +147,13 @@ func (m *memory) Load(ctx context.Context, id session.ID) (session.Record, error
 	if broken := errors.Join(ctx.Err(), m.fail); broken != nil {
 		r, err = session.Record{}, broken
 	}
-	loaded := m.loaded
 	m.mu.Unlock()
-	if loaded != nil {
-		loaded()
-	}
+	m.happen("Load")
 	return r, err
 }
 
 func (m *memory) Replace(ctx context.Context, r session.Record) error {
-	return m.write(ctx, "replace", func() error {
+	return m.write(ctx, "Replace", func() error {
 		if r.ID.IsZero() || r.Expires.IsZero() {
 			return errors.New("memory: a record needs an id and an end")
 		}
@@ -156,7 +171,7 @@ func (m *memory) Replace(ctx context.Context, r session.Record) error {
 }
 
 func (m *memory) Delete(ctx context.Context, id session.ID, version uint64) error {
-	return m.write(ctx, "delete", func() error {
+	return m.write(ctx, "Delete", func() error {
 		old, err := m.find(id)
 		if err != nil {
 			return err

@@ -1,0 +1,86 @@
+package session_test
+
+import (
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"weak"
+
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
+func TestOneHandleForOneSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.CacheSize = 1 })
+		held, ticket := r.signIn()
+		for range 100 { // push it out of the cache
+			r.signIn()
+		}
+		again, err := r.Open(t.Context(), ticket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again != held {
+			t.Error("two handles for one session: a stream on the first would outlive its end")
+		}
+		found, err := r.OfSubject(t.Context(), "https://idp.example", "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range found {
+			if s.ID() == held.ID() && s != held {
+				t.Error("OfSubject has a handle of its own")
+			}
+		}
+	})
+}
+
+// A reader that is slow brings home a record of a live session. Meanwhile the session was
+// ended and forgotten: what the reader has must not become the truth.
+func TestASlowReaderBringsNoEndedSessionBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.CacheSize = 1 })
+		id, ticket := func() (session.ID, string) { s, ticket := r.signIn(); return s.ID(), ticket }()
+		forget := func() {
+			for range 100 {
+				r.signIn()
+			}
+			synctest.Wait()
+			runtime.GC()
+			runtime.GC()
+		}
+		forget()
+		r.store.during("Load", func() {
+			s, err := r.Get(t.Context(), id)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := s.End(t.Context(), session.LoggedOut); err != nil {
+				t.Error(err)
+			}
+			s = nil
+			forget()
+		})
+		_, err := r.Open(t.Context(), ticket)
+		if reason(t, err) != session.LoggedOut {
+			t.Error(err)
+		}
+	})
+}
+
+func TestMemoryForgetsSessionsThatNobodyHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.CacheSize = 1 })
+		p := func() weak.Pointer[session.Session] { s, _ := r.signIn(); return weak.Make(s) }()
+		for range 100 {
+			r.signIn()
+		}
+		synctest.Wait()
+		runtime.GC()
+		runtime.GC()
+		if p.Value() != nil {
+			t.Error("an evicted session that nobody holds is still in memory")
+		}
+	})
+}
