@@ -18,13 +18,15 @@ type provider struct {
 	lifetime   time.Duration
 	delay      time.Duration
 	answer     func(n int, g *session.Grant) (*session.Renewal, error)
+	byTarget   func(n int, t session.Target) (*session.Renewal, error)
 	verify     func(session.Token) (*session.Identity, error)
 	revokeFail error
 	revokeHang chan struct{} // a revocation waits for it
 
-	presented []session.Token // in order
-	active    int             // refreshes under way
-	most      int             // ever at once
+	presented []session.Token  // in order
+	targeted  []session.Target // likewise
+	active    int              // refreshes under way
+	most      int              // ever at once
 	revoked   []session.Token
 }
 
@@ -34,10 +36,10 @@ func (p *provider) set(f func(*provider)) {
 	f(p)
 }
 
-func (p *provider) Refresh(ctx context.Context, g *session.Grant, _ session.Target) (*session.Renewal, error) {
+func (p *provider) Refresh(ctx context.Context, g *session.Grant, t session.Target) (*session.Renewal, error) {
 	p.mu.Lock()
-	p.presented = append(p.presented, g.RefreshToken)
-	n, delay, answer := len(p.presented), p.delay, p.answer
+	p.presented, p.targeted = append(p.presented, g.RefreshToken), append(p.targeted, t)
+	n, delay, answer, byTarget := len(p.presented), p.delay, p.answer, p.byTarget
 	p.active++
 	p.most = max(p.most, p.active)
 	p.mu.Unlock()
@@ -49,8 +51,11 @@ func (p *provider) Refresh(ctx context.Context, g *session.Grant, _ session.Targ
 			return nil, &session.RefreshError{Class: session.Unknown, Err: ctx.Err()}
 		}
 	}
-	if answer != nil {
+	switch {
+	case answer != nil:
 		return answer(n, g)
+	case byTarget != nil:
+		return byTarget(n, t)
 	}
 	return p.good(n), nil
 }
@@ -94,6 +99,13 @@ func (p *provider) counts() (presented, most int, revoked []session.Token) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.presented), p.most, slices.Clone(p.revoked)
+}
+
+// asked lists the targets that were asked for.
+func (p *provider) asked() []session.Target {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.targeted)
 }
 
 // room is a manager with its surroundings. Make it inside a synctest bubble.

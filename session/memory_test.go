@@ -222,3 +222,10 @@ func (m *memory) dump() string {
 	}
 	return string(all)
 }
+
+// expiry is when the record ends, whether that has come or not.
+func (m *memory) expiry(id session.ID) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.records[id].Expires
+}

@@ -1,0 +1,223 @@
+package session_test
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
+func TestWhichEndsRevokeTheRefreshToken(t *testing.T) {
+	for _, row := range []struct {
+		why        session.Reason
+		usual, off bool // off: with KeepTokens
+	}{
+		{session.LoggedOut, true, false},
+		{session.IdleLimit, true, false},
+		{session.AbsoluteLimit, true, false},
+		{session.Replaced, true, false},
+		{session.AccessDenied, true, false},
+		{session.OutcomeLost, true, false},
+		{session.TokenRefused, false, false},
+		{session.NotSameUser, true, true},
+	} {
+		t.Run(string(row.why), func(t *testing.T) {
+			for keep, want := range map[bool]bool{false: row.usual, true: row.off} {
+				synctest.Test(t, func(t *testing.T) {
+					r := open(t, func(c *session.Config) { c.KeepTokens = keep })
+					s, _ := r.signIn()
+					if err := s.End(t.Context(), row.why); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Minute)
+					if _, _, revoked := r.provider.counts(); (len(revoked) == 1) != want {
+						t.Errorf("KeepTokens %v: revoked %d", keep, len(revoked))
+					}
+				})
+			}
+		})
+	}
+}
+
+func TestARefreshThatComesHomeAfterALogoutIsKeptIfTokensAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.KeepTokens = true })
+		r.provider.delay = 5 * time.Second
+		s, _ := r.signIn()
+		time.Sleep(2 * time.Minute)
+		done := make(chan error, 1)
+		go func() { _, err := s.Token(t.Context(), session.Target{}); done <- err }()
+		synctest.Wait()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; reason(t, err) != session.LoggedOut {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		if _, _, revoked := r.provider.counts(); len(revoked) != 0 {
+			t.Errorf("revoked %d", len(revoked))
+		}
+		if st := s.State(); st.Grant.RefreshToken != "" || st.Outbox != nil {
+			t.Error("the tombstone holds a refresh token")
+		}
+	})
+}
+
+// The crash comes between the answer to the logout and the first try at the provider.
+func TestARevocationIsWrittenWithTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.halt()
+		s, _ := r.signIn()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		r.start() // all that the new process knows is the record
+		time.Sleep(2 * time.Second)
+		if _, _, revoked := r.provider.counts(); !slices.Equal(revoked, []session.Token{"rt-0"}) {
+			t.Errorf("revoked %d", len(revoked))
+		}
+	})
+}
+
+func TestTwoProcessesDoNotTryOneRevocationAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.SoleOwner = false })
+		s, _ := r.signIn()
+		r.start() // the second process; both go on running
+		hung := make(chan struct{})
+		r.provider.set(func(p *provider) { p.revokeHang = hung })
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(9 * time.Second)
+		close(hung)
+		time.Sleep(time.Minute)
+		if _, _, revoked := r.provider.counts(); len(revoked) != 1 {
+			t.Errorf("revoked %d times", len(revoked))
+		}
+	})
+}
+
+func TestARevocationIsTriedForAMonth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries []time.Time
+		var mu sync.Mutex
+		r := open(t, func(c *session.Config) {
+			c.Observe = func(e session.Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				if e.Kind == session.Revoked {
+					tries = append(tries, time.Now())
+				}
+			}
+		})
+		r.provider.revokeFail = errors.New("503")
+		s, ticket := r.signIn()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		mu.Lock()
+		n := len(tries)
+		mu.Unlock()
+		// From a second doubling to sixteen, half of it by chance, looked at each second.
+		if n < 3600/17 || n > 3600/8+10 {
+			t.Errorf("%d tries in an hour", n)
+		}
+		if left := time.Until(r.store.expiry(s.ID())); left < 29*24*time.Hour || left > 30*24*time.Hour {
+			t.Errorf("the record is kept for another %v", left)
+		}
+		time.Sleep(24 * time.Hour)
+		if _, err := r.Open(t.Context(), ticket); !errors.Is(err, session.ErrNoSession) {
+			t.Errorf("the browser hears of the end for longer than a day: %v", err)
+		}
+		r.provider.set(func(p *provider) { p.revokeFail = nil })
+		time.Sleep(20 * time.Second)
+		if _, _, revoked := r.provider.counts(); len(revoked) != 1 {
+			t.Errorf("revoked %d", len(revoked))
+		}
+		time.Sleep(time.Second)
+		if left := time.Until(r.store.expiry(s.ID())); left > 0 {
+			t.Errorf("the record is kept for another %v", left)
+		}
+	})
+}
+
+func TestARevocationThatIsCutOffByTheShutdownIsTriedByTheNextProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		hung := make(chan struct{})
+		defer close(hung)
+		r.provider.set(func(p *provider) { p.revokeHang = hung })
+		s, _ := r.signIn()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		began := time.Now()
+		r.halt()
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("the shutdown waited %v for the provider", waited)
+		}
+		r.provider.set(func(p *provider) { p.revokeHang = nil })
+		r.start()
+		time.Sleep(20 * time.Second)
+		if _, _, revoked := r.provider.counts(); len(revoked) != 1 {
+			t.Errorf("revoked %d", len(revoked))
+		}
+	})
+}
+
+func TestARecordThatNoKeyOpensStandsInNobodysWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.IdleTimeout = time.Hour })
+		for range 300 { // more than one batch
+			r.signIn()
+		}
+		r.halt()
+		strange := maps.Clone(r.store.records)
+		for _, rec := range strange {
+			rec.Data[1] ^= 0xff // names another key
+		}
+		time.Sleep(time.Second)
+		r.start()
+		s, _ := r.signIn()
+		time.Sleep(time.Hour + 3*time.Second)
+		if !closed(s.Done()) {
+			t.Error("the limit of a session is not seen behind records that cannot be opened")
+		}
+		r.halt()
+		for id, rec := range strange {
+			got := r.store.records[id]
+			if !slices.Equal(got.Data, rec.Data) || !slices.Equal(got.Index, rec.Index) || !got.Expires.Equal(rec.Expires) {
+				t.Error("a record that cannot be opened was changed")
+			}
+		}
+	})
+}
+
+func TestTheHintIsForgottenThoughARevocationIsPending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.provider.revokeFail = errors.New("503")
+		s, _ := r.signIn()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * time.Minute)
+		if s.State().Grant.IDToken == "" {
+			t.Error("the hint is gone before its time")
+		}
+		time.Sleep(2 * time.Minute)
+		if s.State().Grant.IDToken != "" {
+			t.Error("the ID token is there still")
+		}
+	})
+}
