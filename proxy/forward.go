@@ -52,7 +52,7 @@ func (rt *route) forward(x *exchange, r *http.Request) error {
 		return problem(BodyTooLarge, nil)
 	}
 	if r.ContentLength != 0 {
-		x.body = &requestBody{ReadCloser: r.Body, left: rt.MaxBody}
+		x.body = &requestBody{ReadCloser: r.Body, left: rt.MaxBody, arrived: r.Trailer}
 		r.Body = x.body
 		if r.ProtoMajor == 1 {
 			// Else the server would read the whole body before it sends the head of an
@@ -175,9 +175,19 @@ func (rt *route) mayHop(x *exchange, r *http.Request) bool {
 // client who broke it.
 type requestBody struct {
 	io.ReadCloser
-	left   int64       // the transport's goroutine reads
-	over   atomic.Bool // there was more than the route takes
-	failed atomic.Bool // reading failed
+	left    int64       // the transport's goroutine reads
+	over    atomic.Bool // there was more than the route takes
+	failed  atomic.Bool // reading failed
+	arrived http.Header // trailers of the client, filled in at the end of the body
+	onward  http.Header // those that were announced and may go on; the transport sends them
+}
+
+// endTrailers hands on the trailers that came after the body, since Go's ReverseProxy
+// announces them and sends none.
+func (b *requestBody) endTrailers() {
+	for name := range b.onward {
+		b.onward[name] = b.arrived[name]
+	}
 }
 
 var errBodyTooLarge = errors.New("proxy: request body is larger than the route takes")
@@ -195,7 +205,10 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		b.over.Store(true)
 		return n - 1, errBodyTooLarge
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
+		b.endTrailers()
+	case err != nil:
 		b.failed.Store(true)
 	}
 	return n, err

@@ -66,7 +66,7 @@ func TestASignedInCallHasItsTokenAndNothingOfOurs(t *testing.T) {
 		"Cookie: a=1; "+f.cookie(ticket)+";  b=\"2; 3\"", "Cookie: "+f.cookie("x"), "Cookie: c=4",
 		"Authorization: Bearer mine", "X-User: root", "x_user: root", "X.USER: root", "X-Gone: root", "X-Forwarded-For: 6.6.6.6",
 		"X_Forwarded_For: 6.6.6.6", "X-Forwarded-Email: root", "X-Real-IP: 6.6.6.6", "Forwarded: for=6.6.6.6", "Client-Cert: x",
-		"Proxy-Authorization: Basic x", "Proxy_Authorization: x", "HTTP2-Settings: x", "DPoP: x", "X-Auth-Request-User: root",
+		"Proxy-Authorization: Basic x", "Proxy_Authorization: x", "Proxy: http://evil.example", "HTTP2-Settings: x", "DPoP: x", "X-Auth-Request-User: root",
 		"Via: 1.1 before", "Connection: keep-alive, Authorization, X-User, X-Forwarded-For, Via")
 	if res.StatusCode != 200 {
 		t.Fatal(res.StatusCode, text(t, res))
@@ -278,6 +278,35 @@ func TestBytesStreamBothWays(t *testing.T) {
 	_, _ = io.Copy(io.Discard, answer)
 	if res.Trailer.Get("X-Sum") != "42" {
 		t.Errorf("trailer: %v", res.Trailer)
+	}
+}
+
+func TestTrailersOfTheClientGoOnWithoutForgedNames(t *testing.T) {
+	trailer := make(chan http.Header, 1)
+	up := api(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		trailer <- r.Trailer
+	})
+	f := open(t, []Route{{
+		Path: "/", Upstream: up.url, Access: Public, RemoveHeaders: []string{"X-Gone"},
+		SetHeaders: map[string]string{"X-User": "{claims.sub}"},
+	}})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+f.addr+"/x", io.NopCloser(strings.NewReader("body")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = publicHost
+	req.Trailer = http.Header{
+		"X-Sum": {"42"}, "X-User": {"root"}, "X_user": {"root"}, "X-Gone": {"x"}, "Authorization": {"Bearer mine"},
+		"Cookie": {"a=1"}, "X-Forwarded-For": {"6.6.6.6"},
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if got := <-trailer; len(got) != 1 || got.Get("X-Sum") != "42" {
+		t.Errorf("the upstream has the trailers %v", got)
 	}
 }
 

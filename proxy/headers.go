@@ -19,6 +19,7 @@ type hygiene struct {
 func (g *Gateway) newHygiene(routes []Route) *hygiene {
 	h := &hygiene{ownCookie: g.ownCookie, always: set(
 		"Authorization", "Dpop",
+		"Proxy", // CGI makes HTTP_PROXY of it, and a client in there believes that.
 		"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
 		"Http2-Settings", "Cloakroom-Error",
 	), untrusted: set(
@@ -111,6 +112,7 @@ func (rt *route) rewrite(pr *httputil.ProxyRequest) {
 			delete(out, name)
 		}
 	}
+	rt.narrowTrailers(pr.Out, x)
 	rt.narrowMethod(out)
 	if lines := out["Cookie"]; lines != nil {
 		if lines = withoutOwn(lines, rt.hygiene.ownCookie); lines == nil {
@@ -136,6 +138,20 @@ func (rt *route) rewrite(pr *httputil.ProxyRequest) {
 		out["Authorization"] = values[4:5:5]
 	case rt.Token == Passthrough && passed != nil:
 		out["Authorization"] = passed
+	}
+}
+
+// narrowTrailers keeps out of the trailers what would be kept out of the header: some
+// servers merge the two (RFC 9110 §6.5.1), and a forged X-User is none the better for
+// coming last. Only what was announced before the body goes on.
+func (rt *route) narrowTrailers(out *http.Request, x *exchange) {
+	for name := range out.Trailer {
+		if rt.hygiene.drops(name, x.client.trusted) || rt.removes[name] || hopByHop(name) {
+			delete(out.Trailer, name)
+		}
+	}
+	if x.body != nil {
+		x.body.onward = out.Trailer
 	}
 }
 
