@@ -34,15 +34,15 @@ var (
 
 // Times of a key set.
 const (
-	keysEvery = time.Minute            // between two fetches for the sake of an unknown key
+	keysEvery = time.Minute            // after a fetch for the sake of an unknown key that was for nothing
 	keysStale = time.Hour              // after which the keys are fetched again
 	keysPause = 500 * time.Millisecond // after a fetch that failed
 )
 
 // keySet holds the provider's signing keys (RFC 7517). An unknown key leads to a fetch at
-// once, so that a rotation just before signing hurts nobody, but only once a minute:
-// forged key ids must not make of the gateway a hammer on the provider. It is safe for
-// concurrent use.
+// once, so that a rotation just before signing hurts nobody. After a fetch that did not
+// bring it the next one waits a minute: forged key ids must not make of the gateway a
+// hammer on the provider. It is safe for concurrent use.
 type keySet struct {
 	fetch func(ctx context.Context, address string) ([]byte, error)
 	now   func() time.Time
@@ -72,7 +72,18 @@ func (s *keySet) verify(ctx context.Context, address string, jws *jose.JSONWebSi
 	if fetchErr != nil {
 		return nil, fetchErr
 	}
-	return verifyWith(keys, jws)
+	if payload, err = verifyWith(keys, jws); err == nil {
+		s.found()
+	}
+	return payload, err
+}
+
+// found lets the next unknown key be searched for at once: this one was no forgery, and
+// a provider that has rotated may do so again.
+func (s *keySet) found() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.searched = time.Time{}
 }
 
 // wanted reports whether the keys have to be fetched anyway. Call it with mu held.

@@ -167,6 +167,35 @@ func TestOldKeysAreFetchedAgainAndServeWhileThatFails(t *testing.T) {
 	check(4)
 }
 
+func TestOnlyAForgedKeyDelaysTheNextSearch(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, fetches, published := time.Now(), 0, "a"
+	set := &keySet{now: func() time.Time { return now }, fetch: func(context.Context, string) ([]byte, error) {
+		fetches++
+		return publish(t, jose.JSONWebKey{Key: key.Public(), KeyID: published}), nil
+	}}
+	check := func(kid string, want error, wantFetches int) {
+		t.Helper()
+		_, err := set.verify(t.Context(), "jwks", sign(t, jose.ES256, key, kid, "JWT"))
+		if !errors.Is(err, want) || fetches != wantFetches {
+			t.Errorf("%s: %v after %d fetches, want %v after %d", kid, err, fetches, want, wantFetches)
+		}
+	}
+	check("a", nil, 1)
+	published = "b"
+	check("b", nil, 2)
+	published = "c" // The second rotation within a minute.
+	check("c", nil, 3)
+	check("forged", errUnknownKey, 4)
+	check("forged again", errUnknownKey, 4)
+	now = now.Add(keysEvery)
+	check("forged again", errUnknownKey, 5)
+}
+
 func TestOtherKindsOfTokensAreNoIDTokens(t *testing.T) {
 	t.Parallel()
 	for typ, want := range map[string]bool{
@@ -209,7 +238,11 @@ func TestOddClaimsAreRefused(t *testing.T) {
 		{"sub is empty", read(`{"sub":""}`).checkSubject()},
 		{"sub is not ASCII", read(`{"sub":"ü"}`).checkSubject()},
 		{"sub is too long", read(`{"sub":"` + string(long) + `"}`).checkSubject()},
-		{"iss is a list", read(`{"iss":["i"]}`).checkIssuer("i")},
+		{"iss is a list", read(`{"iss":["i"]}`).checkIssuer(&Config{Issuer: "i"}, &metadata{Issuer: "i"})},
+		{"iss is missing", read(`{}`).checkIssuer(&Config{}, &metadata{})},
+		{"iss is a tenant's, tid is another's", read(`{"iss":"i/a","tid":"b"}`).checkIssuer(&Config{Issuers: Issuers{Template: "i/{tenantid}", Tenants: []string{"a", "b"}}}, &metadata{})},
+		{"iss is a tenant's without tid", read(`{"iss":"i/a"}`).checkIssuer(&Config{Issuers: Issuers{Template: "i/{tenantid}", Tenants: []string{"a"}}}, &metadata{})},
+		{"iss is the template", read(`{"iss":"i/{tenantid}","tid":"{tenantid}"}`).checkIssuer(&Config{Issuers: Issuers{Template: "i/{tenantid}", Tenants: []string{"a"}}}, &metadata{Issuer: "i/{tenantid}"})},
 		{"exp is text", read(`{"exp":"2000000100","iat":2000000000}`).checkTimes(now, time.Minute)},
 		{"exp is endless", read(`{"exp":1e300,"iat":2000000000}`).checkTimes(now, time.Minute)},
 		{"nbf is ahead", read(`{"exp":2000000300,"iat":2000000000,"nbf":2000000200}`).checkTimes(now, time.Minute)},
