@@ -333,3 +333,56 @@ func TestALogoutBetweenTwoTriesIsFinal(t *testing.T) {
 		}
 	})
 }
+
+func TestALostAnswerIsAskedForOnceMoreAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.provider.answer = func(n int, _ *session.Grant) (*session.Renewal, error) {
+			if n == 1 {
+				return nil, &session.RefreshError{Class: session.Unknown}
+			}
+			return r.provider.good(n), nil
+		}
+		s, _ := r.signIn()
+		time.Sleep(2 * time.Minute)
+		if at, err := s.Token(t.Context(), session.Target{}); err != nil || at.Token != "at-2" {
+			t.Errorf("got %q, %v", at.Token.Reveal(), err)
+		}
+		if got := r.provider.presented; !slices.Equal(got, []session.Token{"rt-0", "rt-0"}) {
+			t.Errorf("%d presentations", len(got))
+		}
+		if s.State().Trouble != nil {
+			t.Error("the trouble is over, and noted still")
+		}
+	})
+}
+
+func TestALostAnswerWaitsWhileTheAccessTokenHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.provider.answer = func(n int, _ *session.Grant) (*session.Renewal, error) {
+			if n == 1 {
+				return nil, &session.RefreshError{Class: session.Unknown}
+			}
+			return nil, &session.RefreshError{Class: session.Refused, Code: "invalid_grant"}
+		}
+		s, _ := r.signIn()
+		for range 57 { // into the window, and on
+			time.Sleep(time.Second)
+			if _, err := s.Token(t.Context(), session.Target{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, _, _ := r.provider.counts(); n != 1 {
+			t.Fatalf("%d presentations while the access token holds", n)
+		}
+		time.Sleep(10 * time.Second)
+		_, err := s.Token(t.Context(), session.Target{})
+		if reason(t, err) != session.OutcomeLost {
+			t.Error(err)
+		}
+		if n, _, _ := r.provider.counts(); n != 2 {
+			t.Errorf("%d presentations", n)
+		}
+	})
+}
