@@ -553,3 +553,207 @@ func closed(c <-chan struct{}) bool {
 		return false
 	}
 }
+
+func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
+	good := session.Config{Store: newMemory(), Keys: ring(t, 1), Refresher: &provider{}}
+	if _, err := session.New(good); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*session.Config){
+		"no store":             func(c *session.Config) { c.Store = nil },
+		"no keys":              func(c *session.Config) { c.Keys = nil },
+		"no refresher":         func(c *session.Config) { c.Refresher = nil },
+		"negative idle limit":  func(c *session.Config) { c.IdleTimeout = -1 },
+		"negative other limit": func(c *session.Config) { c.AbsoluteTimeout = -time.Hour },
+		"negative wait":        func(c *session.Config) { c.Wait = -time.Second },
+	} {
+		bad := good
+		spoil(&bad)
+		if _, err := session.New(bad); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+func TestALoginWithoutAStoreIsNoLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		old, ticket := r.signIn()
+		r.store.breakWith(errors.New("connection refused"))
+		s, newTicket, err := r.Begin(t.Context(), session.Start{Grant: r.grant(), Replaces: old.ID()})
+		var away *session.StoreError
+		if !errors.As(err, &away) || s != nil || newTicket != "" {
+			t.Errorf("got %v, want a StoreError", err)
+		}
+		r.store.breakWith(nil)
+		if _, err := r.Open(t.Context(), ticket); err != nil {
+			t.Errorf("the old session: %v", err)
+		}
+	})
+}
+
+func TestALoginStandsThoughTheOldSessionCannotBeEndedNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		old, _ := r.signIn()
+		r.store.during("Replace", func() { r.store.breakWith(errors.New("connection refused")) })
+		s, ticket, err := r.Begin(t.Context(), session.Start{Grant: r.grant(), Replaces: old.ID()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.store.breakWith(nil)
+		if got, err := r.Open(t.Context(), ticket); err != nil || got != s {
+			t.Error(err)
+		}
+	})
+}
+
+func TestALoginReplacesWhatIsGoneAlready(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		if _, _, err := r.Begin(t.Context(), session.Start{Grant: r.grant(), Replaces: session.ID{1}}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAMarkOfUseLastsAsLongAsItShould(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		once := func() error { return r.Once(t.Context(), "state", "abc", time.Minute) }
+		if err := once(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute - 1)
+		if err := once(); !errors.Is(err, session.ErrUsed) {
+			t.Errorf("before its end: %v", err)
+		}
+		time.Sleep(1)
+		if err := once(); err != nil {
+			t.Errorf("after its end: %v", err)
+		}
+		r.store.breakWith(errors.New("connection refused"))
+		var away *session.StoreError
+		if err := once(); !errors.As(err, &away) {
+			t.Errorf("got %v, want a StoreError", err)
+		}
+	})
+}
+
+func TestASessionWhoseLimitHasComeIsNotFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.IdleTimeout = time.Hour })
+		r.halt() // nobody ends it
+		r.signIn()
+		time.Sleep(time.Hour)
+		s, _ := r.signIn()
+		found, err := r.OfSubject(t.Context(), "https://idp.example", "alice")
+		if err != nil || len(found) != 1 || found[0] != s {
+			t.Errorf("found %d, %v", len(found), err)
+		}
+	})
+}
+
+// A record moves to the newest key's index whenever it is written; who searches meanwhile
+// must find it in one place or the other.
+func TestASessionThatMovesToANewKeyIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		_, ticket := r.signIn()
+		r.halt()
+		r.config.Keys = ring(t, 2, 1)
+		r.start()
+		s, err := r.Open(t.Context(), ticket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.store.during("Find", func() { // the first of two
+			if err := s.Expire(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		found, err := r.OfSubject(t.Context(), "https://idp.example", "alice")
+		if err != nil || len(found) != 1 || found[0] != s {
+			t.Errorf("found %d, %v", len(found), err)
+		}
+	})
+}
+
+func TestATicketOfNobodyIsNoSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		for _, value := range []string{"", "x", strings.Repeat("A", 5000), "\x00\xff", "MTc2|AAAA|BBBB"} {
+			if _, err := r.Open(t.Context(), value); !errors.Is(err, session.ErrNoSession) {
+				t.Errorf("%q: %v", value, err)
+			}
+		}
+		// One that was sealed by us, for a session that never was.
+		m := r.other()
+		_, ticket, err := m.Begin(t.Context(), session.Start{Grant: r.grant()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.config.Store = newMemory()
+		if _, err := r.other().Open(t.Context(), ticket); !errors.Is(err, session.ErrNoSession) {
+			t.Error(err)
+		}
+	})
+}
+
+// securecookie would refuse what is older than thirty days.
+func TestATicketLivesAsLongAsItsSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.IdleTimeout, c.AbsoluteTimeout = 60*24*time.Hour, 60*24*time.Hour })
+		r.halt() // sixty days of ticks
+		_, ticket := r.signIn()
+		time.Sleep(59 * 24 * time.Hour)
+		if _, err := r.other().Open(t.Context(), ticket); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(36 * time.Hour)
+		_, err := r.other().Open(t.Context(), ticket)
+		if reason(t, err) != session.AbsoluteLimit {
+			t.Error(err)
+		}
+	})
+}
+
+func TestEventsTellWhatHappened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var told []string
+		r := open(t, func(c *session.Config) {
+			c.Observe = func(e session.Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, fmt.Sprint(e.Kind, " ", e.Subject, " ", e.Outcome, e.Reason, " ", e.Took))
+			}
+		})
+		r.provider.delay = time.Second
+		s, _ := r.signIn()
+		if err := s.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.provider.set(func(p *provider) {
+			p.answer = func(int, *session.Grant) (*session.Renewal, error) {
+				return nil, &session.RefreshError{Class: session.Operator}
+			}
+		})
+		time.Sleep(time.Minute)
+		_, _ = s.Token(t.Context(), session.Target{})
+		for range 2 {
+			if err := s.End(t.Context(), session.LoggedOut); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		r.halt()
+		want := []string{
+			"began alice  0s", "refreshed alice ok 1s", "refreshed alice operator 1s",
+			"ended alice logout 0s", "revoked alice ok 0s",
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("told %q", told)
+		}
+	})
+}

@@ -57,7 +57,7 @@ func (c *clock) turn(d time.Duration) {
 }
 
 // during makes f happen once: before the next Create or Replace takes effect, or after the
-// next Load has read and before it returns.
+// next Load or Find has read and before it returns.
 func (m *memory) during(op string, f func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -185,7 +185,9 @@ func (m *memory) Delete(ctx context.Context, id session.ID, version uint64) erro
 }
 
 func (m *memory) Find(ctx context.Context, key session.Key) ([]session.Record, error) {
-	return m.list(ctx, func(r session.Record) bool { return slices.Contains(r.Index, key) })
+	found, err := m.list(ctx, func(r session.Record) bool { return slices.Contains(r.Index, key) })
+	m.happen("Find")
+	return found, err
 }
 
 func (m *memory) Due(ctx context.Context, before time.Time, limit int) ([]session.Record, error) {
