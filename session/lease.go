@@ -29,7 +29,7 @@ func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
 			st.Trouble = st.Trouble.unanswered()
 		}
 		// What made this flight seem right may have been overtaken by a failure.
-		if err := st.hindrance(now, f.target, f.forced); err != nil {
+		if err := st.hindrance(s.m.cfg.LostAnswer, now, f.target, f.forced); err != nil {
 			return err
 		}
 		st.Attempt = s.attempt(now)

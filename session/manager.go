@@ -30,6 +30,9 @@ type Config struct {
 	Wait time.Duration
 	// Exchange bounds one call of the Refresher; zero means 10 seconds.
 	Exchange time.Duration
+	// LostAnswer says when a refresh token is presented once more whose answer was lost;
+	// zero means when the access token has run out.
+	LostAnswer LostAnswer
 	// KeepTokens leaves the refresh token of an ended session alive at the provider,
 	// unless the session ended because the token turned out to be somebody else's.
 	KeepTokens bool

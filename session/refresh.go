@@ -51,7 +51,7 @@ func (s *Session) Token(ctx context.Context, t Target) (AccessToken, error) {
 	if !at.Holds(now) {
 		return s.await(ctx, t)
 	}
-	if at.Due(now, s.window(at)) && st.Grant.RefreshToken != "" && st.Attempt == nil && st.hindrance(now, t, false) == nil {
+	if at.Due(now, s.window(at)) && st.Grant.RefreshToken != "" && st.Attempt == nil && st.hindrance(s.m.cfg.LostAnswer, now, t, false) == nil {
 		// Whatever comes of it, the token at hand is good for this request.
 		_, _ = s.launch(ctx, &flight{target: t})
 	}
@@ -75,7 +75,7 @@ func (s *Session) Refresh(ctx context.Context) error {
 	late := time.NewTimer(s.m.cfg.Wait)
 	defer late.Stop()
 	for since := st.Grant.Generation; ; {
-		if err := s.State().hindrance(s.m.now(), Target{}, true); err != nil {
+		if err := s.State().hindrance(s.m.cfg.LostAnswer, s.m.now(), Target{}, true); err != nil {
 			return err
 		}
 		f, err := s.launch(ctx, &flight{forced: true, since: since})
@@ -176,7 +176,7 @@ func (s *Session) fly(ctx context.Context, t Target) (*flight, error) {
 		}
 		return nil, s.ended(now, s.state.Load())
 	}
-	if err := st.hindrance(now, t, false); err != nil {
+	if err := st.hindrance(s.m.cfg.LostAnswer, now, t, false); err != nil {
 		return nil, err
 	}
 	return s.launch(ctx, &flight{target: t})
@@ -257,9 +257,7 @@ func (s *Session) present(ctx context.Context, f *flight, g *Grant) (AccessToken
 	again := s.State().Trouble.lost()
 	renewal, err := s.ask(ctx, g, f.target)
 	failed := failureOf(err)
-	if failed != nil && failed.Class == Unknown && renewal == nil && !again && !s.State().Grant.Access[f.target].Holds(s.m.now()) {
-		// The answer is lost and nothing else is at hand. Leeways count from the moment
-		// in which the provider rotated, so the one more try is made at once.
+	if failed != nil && failed.Class == Unknown && renewal == nil && !again && s.retriesAtOnce(f.target) {
 		if g, err = s.retake(ctx, g, failed); err != nil {
 			return AccessToken{}, err
 		}
@@ -280,6 +278,12 @@ func (s *Session) present(ctx context.Context, f *flight, g *Grant) (AccessToken
 		return AccessToken{}, s.fail(ctx, f, g, failed)
 	}
 	return at, s.identify(ctx, f, g, renewal.IDToken)
+}
+
+// retriesAtOnce reports whether the one more try after a lost answer is made now: the
+// provider forgives it, or there is nothing else at hand.
+func (s *Session) retriesAtOnce(t Target) bool {
+	return s.m.cfg.LostAnswer == RetryAtOnce || !s.State().Grant.Access[t].Holds(s.m.now())
 }
 
 // failureOf is the failure that a Refresher reports; nil if it reports none.

@@ -21,6 +21,20 @@ type Trouble struct {
 	Lost bool `json:"lost,omitempty"`
 }
 
+// LostAnswer says when a refresh token is presented once more after an answer that never
+// arrived: the provider may have put another one in its place.
+type LostAnswer int
+
+// The ways with a lost answer.
+const (
+	// WaitForExpiry presents it when the access token has run out. A strict provider ends
+	// everything at reuse: not before there is nothing to lose.
+	WaitForExpiry LostAnswer = iota
+	// RetryAtOnce presents it at once, for providers that forgive that for a while or for
+	// ever. Leeways count from the moment in which the provider rotated.
+	RetryAtOnce
+)
+
 // after returns the trouble that a failure at now makes of t, which may be nil.
 func (t *Trouble) after(now time.Time, failed *RefreshError) *Trouble {
 	next := Trouble{Class: failed.Class, Code: failed.Code, Demand: failed.Demand, Failures: 1}
@@ -72,15 +86,14 @@ func (t *Trouble) lost() bool { return t != nil && t.Lost }
 
 // hindrance is why the refresh token may not be presented for t at now, nil if it may. Who
 // forces it gets past an Interaction and past nothing else.
-func (st *State) hindrance(now time.Time, t Target, forced bool) error {
+func (st *State) hindrance(rule LostAnswer, now time.Time, t Target, forced bool) error {
 	trouble := st.Trouble
 	switch at := st.Grant.Access[t]; {
 	case trouble == nil, forced && trouble.Class == Interaction:
 		return nil
 	case trouble.Class == Interaction, trouble.waits(now):
 		return trouble.err(now)
-	case trouble.Lost && at.Holds(now) && !at.Expiry.IsZero():
-		// A strict provider ends everything at reuse: not before there is nothing to lose.
+	case trouble.Lost && rule == WaitForExpiry && at.Holds(now) && !at.Expiry.IsZero():
 		until := *trouble
 		until.NotBefore = at.Expiry
 		return until.err(now)
