@@ -26,6 +26,7 @@ type authRequest struct {
 	maxAge      time.Duration // negative if none was asked for
 	acrValues   []string
 	loginHint   string
+	accessType  string
 	came        time.Time
 }
 
@@ -99,7 +100,7 @@ func (a *authRequest) read(form url.Values, k Knobs) *Refusal {
 	a.nonce, a.challenge, a.loginHint = form.Get("nonce"), form.Get("code_challenge"), form.Get("login_hint")
 	a.scope, a.prompt = strings.Fields(form.Get("scope")), strings.Fields(form.Get("prompt"))
 	a.audience, a.resource = form.Get("audience"), form["resource"]
-	a.acrValues = strings.Fields(form.Get("acr_values"))
+	a.acrValues, a.accessType = strings.Fields(form.Get("acr_values")), form.Get("access_type")
 	if digest, err := base64.RawURLEncoding.DecodeString(a.challenge); err != nil || len(digest) != 32 || form.Get("code_challenge_method") != "S256" {
 		return refuse("invalid_request", "PKCE is required: a code_challenge of method S256")
 	}
@@ -112,6 +113,8 @@ func (a *authRequest) read(form url.Values, k Knobs) *Refusal {
 		return refuse("unsupported_response_type", "only code is spoken here")
 	case form.Has("response_mode") && form.Get("response_mode") != "query":
 		return refuse("invalid_request", "the only response_mode is query")
+	case k.Scopes != nil && slices.ContainsFunc(a.scope, func(s string) bool { return !slices.Contains(k.Scopes, s) }):
+		return refuse("invalid_scope", "a scope that nobody here knows")
 	case !slices.Contains(a.scope, "openid"):
 		return refuse("invalid_scope", "scope needs openid")
 	case a.state == "" || a.nonce == "":

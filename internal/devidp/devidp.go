@@ -191,6 +191,8 @@ func (p *Provider) routes() http.Handler {
 	handle("GET /end_session", EndSessionEndpoint, p.serveEndSession)
 	handle("POST /end_session", EndSessionEndpoint, p.serveEndSession)
 	handle("POST /sign-out", EndSessionEndpoint, p.serveSignOut)
+	handle("GET /v2/logout", EndSessionEndpoint, p.serveOwnLogout(LogoutAuth0, "returnTo"))
+	handle("GET /logout", EndSessionEndpoint, p.serveOwnLogout(LogoutCognito, "logout_uri"))
 	return mux
 }
 
@@ -217,6 +219,27 @@ func (p *Provider) issuer(k Knobs) string {
 		return p.base + "/"
 	}
 	return p.base
+}
+
+// tokenIssuer is the iss of ID tokens.
+func (p *Provider) tokenIssuer(k Knobs) string {
+	switch {
+	case k.TokenIssuer != "":
+		return k.TokenIssuer
+	case k.Tenant != "":
+		return p.issuerOf(k, k.Tenant)
+	}
+	return p.issuer(k)
+}
+
+// issuerOf puts a tenant in the place of the first segment of the issuer's path.
+func (p *Provider) issuerOf(k Knobs, tenant string) string {
+	issuer := p.issuer(k)
+	first, rest, _ := strings.Cut(strings.TrimPrefix(p.path, "/"), "/")
+	if rest != "" {
+		rest = "/" + rest
+	}
+	return strings.Replace(issuer, "/"+first+rest, "/"+tenant+rest, 1)
 }
 
 // turned returns the knobs as they stand.

@@ -9,6 +9,9 @@ import (
 func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 	k := p.turned()
 	issuer := p.issuer(k)
+	if k.Tenant != "" {
+		issuer = p.issuerOf(k, "{tenantid}")
+	}
 	if k.DiscoveryIssuer != "" {
 		issuer = k.DiscoveryIssuer
 	}
@@ -41,7 +44,7 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		m["code_challenge_methods_supported"] = []string{"plain"}
 	}
 	for name, without := range map[string]bool{
-		"end_session_endpoint":                           k.DiscoveryWithoutEndSession,
+		"end_session_endpoint":                           k.DiscoveryWithoutEndSession || k.Logout == LogoutCognito || k.Logout == NoLogout,
 		"revocation_endpoint":                            k.DiscoveryWithoutRevocation,
 		"userinfo_endpoint":                              k.DiscoveryWithoutUserInfo,
 		"code_challenge_methods_supported":               k.DiscoveryWithoutPKCE,

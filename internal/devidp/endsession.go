@@ -10,6 +10,14 @@ import (
 // A hint that fits the session does it at once; without one the user is asked, since any
 // page can send a browser here.
 func (p *Provider) serveEndSession(w http.ResponseWriter, r *http.Request) {
+	switch k := p.turned(); {
+	case k.Logout == LogoutCognito, k.Logout == NoLogout:
+		http.NotFound(w, r)
+		return
+	case k.LogoutNeedsHint && r.Form.Get("id_token_hint") == "":
+		p.errorPage(w, http.StatusBadRequest, "id_token_hint is required.")
+		return
+	}
 	q, problem := p.readLogout(r.Form)
 	if problem != "" {
 		p.errorPage(w, http.StatusBadRequest, problem)
@@ -31,6 +39,31 @@ func (p *Provider) serveEndSession(w http.ResponseWriter, r *http.Request) {
 			Title: "Sign out?", Text: "You are signed in as " + b.user.Login + ".",
 			Action: p.path + "/sign-out", Request: q.target, SignOut: true,
 		})
+	}
+}
+
+// serveOwnLogout signs the browser out in a provider's own way: the session is the
+// cookie's, nobody is asked, and param names where to go on to. Every page can send a
+// browser here, which is the weakness of these ways and not of the gateway.
+func (p *Provider) serveOwnLogout(style LogoutStyle, param string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if p.turned().Logout != style {
+			http.NotFound(w, r)
+			return
+		}
+		p.mu.Lock()
+		client, known := p.clients[r.Form.Get("client_id")]
+		p.mu.Unlock()
+		target := r.Form.Get(param)
+		if !known || !slices.Contains(client.PostLogoutRedirectURIs, target) {
+			p.errorPage(w, http.StatusBadRequest, "client_id or "+param+" is not registered.")
+			return
+		}
+		if b := p.signedIn(r); b != nil {
+			p.endBrowser(b.sid)
+			p.books.count(func(s *Stats) { s.Logouts++ })
+		}
+		(&logoutRequest{target: target}).next(p, w)
 	}
 }
 

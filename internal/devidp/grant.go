@@ -92,7 +92,7 @@ func (p *Provider) redeem(text, client string) (*grant, string, error) {
 	k := p.knobs
 	t := p.refresh[text]
 	if t == nil || t.grant.client != client {
-		return nil, "", refuse("invalid_grant", "unknown refresh token")
+		return nil, "", k.bury(UnknownToken)
 	}
 	g, now := t.grant, p.clock(k)
 	switch {
@@ -100,10 +100,10 @@ func (p *Provider) redeem(text, client string) (*grant, string, error) {
 		if !t.used.IsZero() {
 			p.books.count(func(s *Stats) { s.Reuses++ })
 		}
-		return nil, "", refuse("invalid_grant", "the grant was revoked")
+		return nil, "", k.bury(RevokedToken)
 	case k.RefreshTokenAbsoluteTTL > 0 && !now.Before(g.began.Add(k.RefreshTokenAbsoluteTTL)),
 		k.RefreshTokenIdleTTL > 0 && !now.Before(t.last.Add(k.RefreshTokenIdleTTL)):
-		return nil, "", refuse("invalid_grant", "the refresh token has expired")
+		return nil, "", k.bury(ExpiredToken)
 	case !t.used.IsZero():
 		return p.redeemUsed(t, now)
 	}
@@ -150,7 +150,18 @@ func (p *Provider) redeemUsed(t *refreshToken, now time.Time) (*grant, string, e
 	if !k.ReuseSparesFamily {
 		p.kill(g)
 	}
-	return nil, "", refuse("invalid_grant", "the refresh token was used before")
+	return nil, "", k.bury(UsedToken)
+}
+
+// bury is the answer to a refresh token that is dead.
+func (k Knobs) bury(why Death) *Refusal {
+	if r, ok := k.RefreshRefusals[why]; ok {
+		return &r
+	}
+	return refuse("invalid_grant", map[Death]string{
+		UnknownToken: "unknown refresh token", UsedToken: "the refresh token was used before",
+		RevokedToken: "the grant was revoked", ExpiredToken: "the refresh token has expired",
+	}[why])
 }
 
 // isPrevious reports whether t is the last token of its family that was used: a leeway

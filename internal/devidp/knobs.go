@@ -12,6 +12,10 @@ import (
 // Knobs turn the provider's behaviour. The zero Knobs are a strict and healthy provider.
 // In JSON (see [Provider.Control]) durations are strings such as "5s".
 type Knobs struct {
+	// Preset names the provider whose manners these are, empty for nobody's. In JSON it
+	// takes them all, and the other members then turn what they name; see [Manners].
+	Preset string `json:"preset"`
+
 	// AutoLogin signs this user in without a page; empty shows the page.
 	AutoLogin string `json:"auto_login"`
 	// AuthorizeError is answered to each authorization request, for example
@@ -70,6 +74,26 @@ type Knobs struct {
 	// NoRefreshToken issues none: at logins the grant has none, at refreshes the old one
 	// stays.
 	NoRefreshToken bool `json:"no_refresh_token"`
+	// RefreshTokenFor is how a login asks for a refresh token; zero means by the scope
+	// offline_access.
+	RefreshTokenFor OfflineBy `json:"rt_for"`
+	// RefreshRefusals are the answers to refresh tokens that are dead, by why they are;
+	// what is missing is 400 invalid_grant.
+	RefreshRefusals map[Death]Refusal `json:"rt_refusals,omitempty"`
+	// RevocationReach is what a revocation kills; zero means the token's grant.
+	RevocationReach Reach `json:"revocation_reach"`
+
+	// Scopes are the known ones; a login that asks for another gets invalid_scope. Nil
+	// means that every one is.
+	Scopes []string `json:"scopes"`
+	// RefreshScopes are what a refresh has to name if it names scopes at all, or it gets
+	// invalid_scope.
+	RefreshScopes []string `json:"refresh_scopes"`
+	// IgnoreRefreshScope makes nothing of the scopes that a refresh names.
+	IgnoreRefreshScope bool `json:"ignore_refresh_scope"`
+	// AskAgain leaves out of refresh answers what the refresh names no scope for: the ID
+	// token without openid, the next refresh token without offline_access.
+	AskAgain AskAgain `json:"ask_again"`
 
 	// OmitScope leaves scope out of token answers.
 	OmitScope bool `json:"omit_scope"`
@@ -79,6 +103,8 @@ type Knobs struct {
 	Audiences []string `json:"audiences"`
 	// DefaultAudience is the aud where none was asked for; empty means the issuer.
 	DefaultAudience string `json:"default_audience"`
+	// OmitAudience leaves aud out of access tokens, which have client_id all the same.
+	OmitAudience bool `json:"omit_aud"`
 	// AudienceFallback answers an unknown audience with the default one's token instead
 	// of invalid_target.
 	AudienceFallback bool `json:"audience_fallback"`
@@ -137,6 +163,16 @@ type Knobs struct {
 	DiscoveryWithoutIss        bool `json:"discovery_without_iss"` // RFC 9207 support
 	// DiscoveryPlainPKCE names plain as the only PKCE method.
 	DiscoveryPlainPKCE bool `json:"discovery_plain_pkce"`
+	// TokenIssuer is the iss of ID tokens where it is not the metadata's issuer.
+	TokenIssuer string `json:"token_issuer"`
+	// Tenant makes this a provider of many tenants. In place of the issuer's first path
+	// segment the metadata have {tenantid} and ID tokens this tenant, which is their claim
+	// tid, too.
+	Tenant string `json:"tenant"`
+	// Logout is how a browser is signed out; zero means by the end-session endpoint.
+	Logout LogoutStyle `json:"logout"`
+	// LogoutNeedsHint refuses a logout without id_token_hint instead of asking the user.
+	LogoutNeedsHint bool `json:"logout_needs_hint"`
 	// IssuerStyle adds the issuer's final slash or takes it away; zero: as configured.
 	IssuerStyle IssuerStyle `json:"issuer_style"`
 	// JWKSDown answers 503 instead of keys.
@@ -176,6 +212,54 @@ const (
 	StaticEcho       RefreshTokenMode = "static_echo"       // one for ever, repeated in answers
 	Overlapping      RefreshTokenMode = "overlapping"       // a new one each time, all stay good
 	Idempotent       RefreshTokenMode = "idempotent"        // as rotating, but a used one returns the current one
+)
+
+// Death is why a refresh token is no good.
+type Death string
+
+// The deaths of refresh tokens.
+const (
+	UnknownToken Death = "unknown" // never issued, or another client's
+	UsedToken    Death = "used"    // exchanged before
+	RevokedToken Death = "revoked" // its grant has ended
+	ExpiredToken Death = "expired"
+)
+
+// OfflineBy is how a login asks for a refresh token.
+type OfflineBy string
+
+// The ways to a refresh token.
+const (
+	ByAccessType OfflineBy = "access_type" // access_type=offline, and consent
+	Unasked      OfflineBy = "unasked"     // every login gets one
+)
+
+// AskAgain is what a refresh has to name to get it.
+type AskAgain string
+
+// What the scopes of a refresh decide.
+const (
+	ForIDToken   AskAgain = "id_token" // openid
+	ForAllTokens AskAgain = "all"      // openid, and offline_access for the refresh token
+)
+
+// Reach is what a revocation kills.
+type Reach string
+
+// The reaches of a revocation.
+const (
+	RefreshTokenOnly Reach = "refresh_token" // its access tokens live on
+	WholeUser        Reach = "user"          // every grant that the user gave the client
+)
+
+// LogoutStyle is how a browser is signed out.
+type LogoutStyle string
+
+// The styles of logouts.
+const (
+	LogoutAuth0   LogoutStyle = "auth0_v2" // also at /v2/logout, with returnTo
+	LogoutCognito LogoutStyle = "cognito"  // only at /logout, with logout_uri
+	NoLogout      LogoutStyle = "none"
 )
 
 // ClientAuth is a method of client authentication.
@@ -252,8 +336,21 @@ func (k Knobs) check() error {
 		k.checkEndpoints(),
 		atLeast("rt_size", k.RefreshTokenSize, 20),
 		atLeast("rt_alphabet, in letters,", len(k.RefreshTokenAlphabet), 4),
+		oneOf("preset", k.Preset, Presets()...),
+		oneOf("rt_for", k.RefreshTokenFor, ByAccessType, Unasked),
+		oneOf("ask_again", k.AskAgain, ForIDToken, ForAllTokens),
+		oneOf("revocation_reach", k.RevocationReach, RefreshTokenOnly, WholeUser),
+		oneOf("logout", k.Logout, LogoutAuth0, LogoutCognito, NoLogout),
+		k.checkRefusals(),
 		oneOf("rt_hint", k.RefreshTokenHint, "refresh_expires_in", "refresh_token_expires_in"),
 	)
+}
+
+func (k Knobs) checkRefusals() (err error) {
+	for why := range k.RefreshRefusals {
+		err = errors.Join(err, oneOf("rt_refusals", why, UnknownToken, UsedToken, RevokedToken, ExpiredToken))
+	}
+	return err
 }
 
 func (k Knobs) checkEndpoints() (err error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -36,9 +37,21 @@ func (t Timing) MarshalJSON() ([]byte, error) {
 func (k *Knobs) UnmarshalJSON(text []byte) error {
 	type plain Knobs
 	next := *k
+	var named struct {
+		Preset string `json:"preset"`
+	}
+	if err := json.Unmarshal(text, &named); err != nil {
+		return err
+	}
+	if manners, ok := Manners(named.Preset); ok {
+		manners.ClaimsScript = k.ClaimsScript
+		next = manners
+	}
 	// Decoding writes into the arrays of slices, which snapshots share.
-	next.ErrorNext, next.Audiences, next.Timing.At = slices.Clone(k.ErrorNext), slices.Clone(k.Audiences), slices.Clone(k.Timing.At)
-	next.ExpiresIn = slices.Clone(k.ExpiresIn)
+	next.ErrorNext, next.Audiences, next.Timing.At = slices.Clone(next.ErrorNext), slices.Clone(next.Audiences), slices.Clone(next.Timing.At)
+	next.ExpiresIn = slices.Clone(next.ExpiresIn)
+	next.Scopes, next.RefreshScopes = slices.Clone(next.Scopes), slices.Clone(next.RefreshScopes)
+	next.RefreshRefusals = maps.Clone(next.RefreshRefusals)
 	if err := readWords(text, (*plain)(&next), durations(next)); err != nil {
 		return err
 	}

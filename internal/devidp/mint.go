@@ -53,6 +53,9 @@ func (p *Provider) newAccessJWT(k Knobs, i issue, expires time.Time) (string, er
 	if roles, ok := i.claims["roles"]; ok {
 		claims["roles"] = roles
 	}
+	if k.OmitAudience {
+		delete(claims, "aud")
+	}
 	if k.AccessTokenSize > 0 {
 		claims["padding"] = strings.Repeat("x", k.AccessTokenSize)
 	}
@@ -87,12 +90,15 @@ func (p *Provider) newIDToken(k Knobs, i issue, access string) (string, error) {
 	}
 	digest := sha256.Sum256([]byte(access))
 	maps.Copy(claims, map[string]any{
-		"iss": p.issuer(k), "sub": g.user.subject(), "aud": g.client, "azp": g.client, "sid": g.sid,
+		"iss": p.tokenIssuer(k), "sub": g.user.subject(), "aud": g.client, "azp": g.client, "sid": g.sid,
 		"iat": now.Unix(), "exp": now.Add(orDuration(k.IDTokenTTL, 5*time.Minute)).Unix(), "auth_time": g.authTime.Unix(),
 		"at_hash": base64.RawURLEncoding.EncodeToString(digest[:16]),
 	})
 	if g.acr != "" {
 		claims["acr"] = g.acr
+	}
+	if k.Tenant != "" {
+		claims["tid"] = k.Tenant
 	}
 	if i.at == AtLogin || k.NonceOnRefresh {
 		claims["nonce"] = g.nonce

@@ -9,10 +9,10 @@ import (
 // Refusal is an OAuth error answer (RFC 6749 §5.2). It is an error, so that a
 // [ClaimsScript] can deny with it.
 type Refusal struct {
-	Status      int            // zero means 400
-	Code        string         // error
-	Description string         // error_description
-	More        map[string]any // further members
+	Status      int            `json:"status"`      // zero means 400
+	Code        string         `json:"error"`       // the error code
+	Description string         `json:"description"` // error_description
+	More        map[string]any `json:"more"`        // further members
 }
 
 // Error implements error.

@@ -31,8 +31,7 @@ func (p *Provider) revoke(r *http.Request) error {
 		if t.grant.client != client.ID {
 			return refuse("invalid_grant", "the token is another client's")
 		}
-		t.grant.dead = true
-		p.killAccessTokens(t.grant)
+		p.revokeFor(t.grant)
 	}
 	if a := p.access[token]; a != nil {
 		if a.grant.client != client.ID {
@@ -42,4 +41,19 @@ func (p *Provider) revoke(r *http.Request) error {
 	}
 	p.books.count(func(s *Stats) { s.Revocations++ })
 	return nil
+}
+
+// revokeFor kills what the revocation of a grant's refresh token reaches. The caller holds
+// mu.
+func (p *Provider) revokeFor(g *grant) {
+	reach := p.knobs.RevocationReach
+	for _, other := range p.grants {
+		if other != g && (reach != WholeUser || other.client != g.client || other.user.Login != g.user.Login) {
+			continue
+		}
+		other.dead = true
+		if reach != RefreshTokenOnly {
+			p.killAccessTokens(other)
+		}
+	}
 }

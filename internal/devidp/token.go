@@ -69,7 +69,7 @@ func (p *Provider) redeemCode(ctx context.Context, client Client, form url.Value
 	p.mu.Lock()
 	c.grant = g
 	p.addGrant(g)
-	if slices.Contains(g.scope, "offline_access") && !k.NoRefreshToken {
+	if a.offline(k, g.scope) && !k.NoRefreshToken {
 		next, err = p.newRefreshToken(g)
 	}
 	p.mu.Unlock()
@@ -159,15 +159,16 @@ func (p *Provider) prepareRefresh(ctx context.Context, k Knobs, g *grant, form u
 		}
 	}
 	i := issue{at: AtRefresh, scope: g.scope, target: g.target}
-	if form.Has("scope") {
+	if form.Has("scope") && !k.IgnoreRefreshScope {
 		i.scope = strings.Fields(form.Get("scope"))
-		for _, s := range i.scope {
-			if !slices.Contains(g.scope, s) {
-				return issue{}, refuse("invalid_scope", "a scope that was not granted")
-			}
+		if refusal := k.judgeScope(i.scope, g.scope); refusal != nil {
+			return issue{}, refusal
 		}
 	}
 	i.scope = k.narrow(i.scope)
+	named := strings.Fields(form.Get("scope"))
+	i.noIDToken = k.AskAgain != "" && !slices.Contains(named, "openid")
+	i.noRefreshToken = k.AskAgain == ForAllTokens && !slices.Contains(named, "offline_access")
 	if form.Has("audience") || form.Has("resource") {
 		target, refusal := k.target(form.Get("audience"), form["resource"])
 		if refusal != nil {
@@ -178,6 +179,32 @@ func (p *Provider) prepareRefresh(ctx context.Context, k Knobs, g *grant, form u
 	var err error
 	i.claims, err = k.runScript(ctx, ProtocolRefresh, g.user)
 	return i, err
+}
+
+// judgeScope judges the scopes that a refresh names (RFC 6749 §6).
+func (k Knobs) judgeScope(named, granted []string) *Refusal {
+	for _, s := range named {
+		if !slices.Contains(granted, s) {
+			return refuse("invalid_scope", "a scope that was not granted")
+		}
+	}
+	for _, s := range k.RefreshScopes {
+		if !slices.Contains(named, s) {
+			return refuse("invalid_scope", "a refresh that names scopes must name "+s)
+		}
+	}
+	return nil
+}
+
+// offline reports whether a login asked for a refresh token.
+func (a *authRequest) offline(k Knobs, granted []string) bool {
+	switch k.RefreshTokenFor {
+	case Unasked:
+		return true
+	case ByAccessType:
+		return a.accessType == "offline" && slices.Contains(a.prompt, "consent")
+	}
+	return slices.Contains(granted, "offline_access")
 }
 
 // runScript returns the user's claims as the script leaves them.
@@ -231,6 +258,8 @@ type issue struct {
 	scope        []string
 	target       string
 	refreshToken string
+
+	noIDToken, noRefreshToken bool // since the refresh names no scope for it
 }
 
 // answer makes the tokens and the body that carries them (RFC 6749 §5.1).
@@ -256,13 +285,13 @@ func (p *Provider) answer(k Knobs, i issue) (map[string]any, error) {
 	if !k.OmitScope {
 		body["scope"] = strings.Join(i.scope, " ")
 	}
-	if i.refreshToken != "" {
+	if i.refreshToken != "" && !i.noRefreshToken {
 		body["refresh_token"] = i.refreshToken
 		if k.RefreshTokenHint != "" {
 			body[k.RefreshTokenHint] = p.remaining(k, i.grant)
 		}
 	}
-	if i.at == AtRefresh && (k.NoIDTokenOnRefresh || !slices.Contains(i.scope, "openid")) {
+	if i.at == AtRefresh && (k.NoIDTokenOnRefresh || i.noIDToken || !slices.Contains(i.scope, "openid")) {
 		return body, nil
 	}
 	id, err := p.newIDToken(k, i, access)
