@@ -175,7 +175,7 @@ func (g *Gateway) openOnward(ctx context.Context, sealed string) (string, error)
 // providerLogout is where the browser of an ended session goes: to the provider that it
 // belongs to, or, if that is not to be asked, to where a logout lands.
 func (g *Gateway) providerLogout(st *session.State) string {
-	if st.Grant.Issuer == g.cfg.Provider.Issuer() && st.Grant.ClientID == g.cfg.Provider.ClientID() {
+	if g.cfg.Provider.Owns(&st.Grant) {
 		if target := g.cfg.Provider.LogoutURL(&st.Grant, rand.Text()); target != "" {
 			return target
 		}

@@ -147,22 +147,28 @@ func maxAgeOf(s string) (time.Duration, error) {
 
 // CheckIssuer judges the iss parameter of an authorization response, good or bad
 // (RFC 9207 §2.4). present says whether there was one. The error is a *LoginError, or
-// wraps ErrNotReady if there was none and it is not known whether there has to be one.
+// wraps ErrNotReady if it takes the provider's metadata to tell and they are not known.
 func (c *Client) CheckIssuer(ctx context.Context, iss string, present bool) error {
-	if present {
-		// A mix-up sends us another provider's code, to have us redeem it here or ours
-		// there. Simple string comparison, RFC 3986 §6.2.1.
-		if iss != c.cfg.Issuer {
-			return &LoginError{Err: fmt.Errorf("the answer's iss is %q, not %q", short(iss), c.cfg.Issuer)}
-		}
-		return nil
+	if present && !c.cfg.Issuers.AnySlash {
+		return c.checkAnswer(fromConfig(c.cfg), iss)
 	}
 	m, err := c.provider(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if m.IssInResponse {
+	case present:
+		return c.checkAnswer(m, iss)
+	case m.IssInResponse:
 		return &LoginError{Err: errors.New("the answer has no iss, though the provider announces one")}
+	}
+	return nil
+}
+
+// checkAnswer compares the iss of an answer. A mix-up sends us another provider's code, to
+// have us redeem it here or ours there. Simple string comparison, RFC 3986 §6.2.1.
+func (c *Client) checkAnswer(m *metadata, iss string) error {
+	if _, ours := c.cfg.nameOf(m, iss); !ours {
+		return &LoginError{Err: fmt.Errorf("the answer's iss is %q, not %q", short(iss), c.cfg.Issuer)}
 	}
 	return nil
 }

@@ -60,6 +60,8 @@ const (
 // Config configures a [Client].
 type Config struct {
 	Issuer       string // required, as the ID token has it
+	Issuers      Issuers
+	DiscoveryURL string // where the discovery document is; empty means below Issuer
 	ClientID     string // required
 	ClientSecret secret.Text
 	ClientAuth   AuthMethod // empty means client_secret_basic
@@ -72,13 +74,25 @@ type Config struct {
 	AuthorizeParams map[string]string
 
 	// Logout is the strategy: "auto" and "oidc" send the browser to the provider's
-	// end_session_endpoint, "local" never does. Empty means auto.
+	// end_session_endpoint, "auth0_v2" to Auth0's /v2/logout, "cognito" to Cognito's
+	// /logout, "local" nowhere. What holds "://" is a template: a URL with {return_url},
+	// {client_id}, {id_token} or {sid} in its query. Empty means auto.
 	Logout string
+	// LogoutFallback is the strategy of auto while no end_session_endpoint is known.
+	// Empty means local.
+	LogoutFallback string
+	// LogoutHint is the claim of the ID token that goes along as logout_hint. Empty means
+	// sid, and only where the ID token itself is too long to go along.
+	LogoutHint string
 	// NoIDTokenHint keeps the ID token out of the logout request.
 	NoIDTokenHint bool
 	// UserInfo merges the userinfo endpoint's claims at login and refresh.
 	UserInfo bool
 
+	// ScopeOnRefresh names Scopes at a refresh that names no others.
+	ScopeOnRefresh bool
+	// RefreshScopes are added to the scopes of a refresh that names some.
+	RefreshScopes []string
 	// RefreshErrors are error codes that mean something else at this provider when they
 	// answer a refresh; a preset fills it in. Dex, for one, says invalid_request of a
 	// refresh token that is dead. Nil means the standard's codes alone.
@@ -148,8 +162,9 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Issuer is the provider that grants of this client belong to.
-func (c *Client) Issuer() string { return c.cfg.Issuer }
+// Issuer is the provider that grants of this client belong to. Where it has many tenants,
+// each of them has its own name, which a grant's Issuer tells; see Owns.
+func (c *Client) Issuer() string { return c.cfg.name() }
 
 // ClientID is the client that they were given to.
 func (c *Client) ClientID() string { return c.cfg.ClientID }
@@ -181,9 +196,14 @@ type AuthRequest struct {
 	Params   url.Values // allow-listed parameters of /bff/login; nil for none
 }
 
-// owns reports whether a grant of this issuer and client is ours to present.
+// Owns reports whether a grant is of this client's issuer, or one of its tenants, and of
+// this client. The tokens of others are not presented here.
+func (c *Client) Owns(g *session.Grant) bool {
+	return c.owns(g.Issuer, g.ClientID)
+}
+
 func (c *Client) owns(issuer, clientID string) bool {
-	return issuer == c.cfg.Issuer && clientID == c.cfg.ClientID
+	return clientID == c.cfg.ClientID && (issuer == c.cfg.name() || c.cfg.isTenant(issuer))
 }
 
 // observe tells of one call. err decides the outcome.

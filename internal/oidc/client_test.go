@@ -249,7 +249,23 @@ func TestABadConfigurationIsRefusedWithWhatToDo(t *testing.T) {
 		{"an audience twice", func(c *oidc.Config) { c.Audience, c.AuthorizeParams = "a", map[string]string{"audience": "b"} }, `must not hold "audience"`},
 		{"a resource with a fragment", func(c *oidc.Config) { c.Resource = []string{"https://api.example.com#x"} }, "without fragment"},
 		{"an odd max_age", func(c *oidc.Config) { c.AuthorizeParams = map[string]string{"max_age": "soon"} }, "no number of seconds"},
-		{"a strategy to come", func(c *oidc.Config) { c.Logout = "cognito" }, "not supported"},
+		{"a strategy of nobody", func(c *oidc.Config) { c.Logout = "auth0" }, `Logout "auth0" is not known`},
+		{"a fallback of nobody", func(c *oidc.Config) { c.LogoutFallback = "x" }, `LogoutFallback "x" is not known`},
+		{"a template that names no host", func(c *oidc.Config) { c.Logout = "https://{client_id}/out" }, "in its query only"},
+		{"a template with an odd place", func(c *oidc.Config) { c.Logout = "https://id.example.com/out?to={returnTo}" }, "a template may hold"},
+		{"a template without TLS", func(c *oidc.Config) { c.Logout = "http://id.example.com/out?to={return_url}" }, "must use https"},
+		{"a discovery document without TLS", func(c *oidc.Config) { c.DiscoveryURL = "http://id.example.com/x" }, "must use https"},
+		{"tenants without a template", func(c *oidc.Config) { c.Issuers.Tenants = []string{"t"} }, "both Tenants and Template"},
+		{"a template without tenants", func(c *oidc.Config) { c.Issuers.Template = "https://id.example.com/{tenantid}" }, "both Tenants and Template"},
+		{"an empty tenant", func(c *oidc.Config) {
+			c.Issuers = oidc.Issuers{Tenants: []string{""}, Template: "https://id.example.com/{tenantid}"}
+		}, "has an empty one"},
+		{"a tenant as host", func(c *oidc.Config) {
+			c.Issuers = oidc.Issuers{Tenants: []string{"t"}, Template: "https://{tenantid}.example.com/"}
+		}, "in its path"},
+		{"tenants and spellings", func(c *oidc.Config) {
+			c.Issuers = oidc.Issuers{Tenants: []string{"t"}, Template: "https://id.example.com/{tenantid}", AnySlash: true}
+		}, "no AnySlash"},
 		{"an endpoint without TLS", func(c *oidc.Config) { c.Endpoints.Token = "http://id.example.com/token" }, "must use https"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -62,7 +62,12 @@ func (c *Config) check() error {
 	if !slices.Contains(c.Scopes, "openid") {
 		return errors.New("oidc: Scopes lack openid, without which the provider gives no ID token")
 	}
-	return errors.Join(c.checkSecret(), c.checkParams(), c.checkLogout(), c.Endpoints.check())
+	if c.DiscoveryURL != "" {
+		if err := checkEndpoint("DiscoveryURL", c.DiscoveryURL); err != nil {
+			return err
+		}
+	}
+	return errors.Join(c.Issuers.check(), c.checkSecret(), c.checkParams(), c.checkLogout(), c.Endpoints.check())
 }
 
 func (c *Config) checkSecret() error {
@@ -97,14 +102,6 @@ func (c *Config) checkParams() error {
 		}
 	}
 	return nil
-}
-
-func (c *Config) checkLogout() error {
-	switch c.Logout {
-	case logoutAuto, logoutOIDC, logoutLocal:
-		return nil
-	}
-	return fmt.Errorf("oidc: Logout %q is not supported; use %s, %s or %s", c.Logout, logoutAuto, logoutOIDC, logoutLocal)
 }
 
 func (e Endpoints) check() error {

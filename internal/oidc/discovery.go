@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,9 @@ func (c *Client) Run(ctx context.Context) error {
 		m, err := c.discover(ctx)
 		if err == nil {
 			c.log.InfoContext(ctx, "the provider's metadata are known", "issuer", m.Issuer)
+			if m.Issuer != c.cfg.Issuer {
+				c.log.InfoContext(ctx, "the provider's own spelling of its issuer is used", "issuer", m.Issuer, "configured", c.cfg.Issuer)
+			}
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -117,7 +121,7 @@ func (c *Client) discover(ctx context.Context) (*metadata, error) {
 }
 
 func (c *Client) fetchMetadata(ctx context.Context) (*metadata, error) {
-	doc, err := c.get(ctx, "discovery", wellKnown(c.cfg.Issuer))
+	doc, err := c.get(ctx, "discovery", cmp.Or(c.cfg.DiscoveryURL, wellKnown(c.cfg.Issuer)))
 	if err != nil {
 		return nil, fmt.Errorf("%w: discovery: %w", ErrNotReady, err)
 	}

@@ -45,7 +45,7 @@ func (c *Client) Exchange(ctx context.Context, code string, a AuthRequest) (*ses
 	if err != nil {
 		return nil, err
 	}
-	return c.grant(ctx, t, got, a.Nonce), nil
+	return c.grant(ctx, m, t, got, a.Nonce), nil
 }
 
 // identify makes sure who has logged in.
@@ -58,7 +58,7 @@ func (c *Client) identify(ctx context.Context, m *metadata, got *tokens, nonce s
 		return nil, &session.RefreshError{Class: session.Transient, Err: err}
 	}
 	if err == nil {
-		err = c.checkLogin(t, got, nonce, d)
+		err = c.checkLogin(m, t, got, nonce, d)
 	}
 	if err != nil {
 		return nil, &LoginError{Err: err}
@@ -70,10 +70,10 @@ func (c *Client) identify(ctx context.Context, m *metadata, got *tokens, nonce s
 }
 
 // checkLogin makes all checks of an ID token that begins a session.
-func (c *Client) checkLogin(t *idToken, got *tokens, nonce string, d demand) error {
+func (c *Client) checkLogin(m *metadata, t *idToken, got *tokens, nonce string, d demand) error {
 	now, skew := c.now(), c.cfg.ClockSkew
 	return firstOf(
-		t.checkIssuer(c.cfg.Issuer),
+		t.checkIssuer(&c.cfg, m),
 		t.checkAudience(c.cfg.ClientID),
 		t.checkParty(c.cfg.ClientID),
 		t.checkSubject(),
@@ -116,7 +116,7 @@ func (c *Client) addUserInfo(ctx context.Context, m *metadata, t *idToken, acces
 }
 
 // grant builds what a session keeps.
-func (c *Client) grant(ctx context.Context, t *idToken, got *tokens, nonce string) *session.Grant {
+func (c *Client) grant(ctx context.Context, m *metadata, t *idToken, got *tokens, nonce string) *session.Grant {
 	if got.access.Scope == "" {
 		got.access.Scope = strings.Join(c.cfg.Scopes, " ")
 	}
@@ -124,8 +124,9 @@ func (c *Client) grant(ctx context.Context, t *idToken, got *tokens, nonce strin
 		c.log.WarnContext(ctx, "the provider gave no refresh token though offline_access was asked for: "+
 			"does it allow the scope, and the refresh-token grant for this client and API?", "granted_scope", short(got.access.Scope))
 	}
+	name, _ := c.cfg.nameOf(m, t.claims.text("iss"))
 	return &session.Grant{
-		Issuer:          c.cfg.Issuer,
+		Issuer:          name,
 		ClientID:        c.cfg.ClientID,
 		Subject:         t.claims.text("sub"),
 		ProviderSession: t.claims.text("sid"),

@@ -91,9 +91,13 @@ func (t *idToken) checkKind(typ string) error {
 
 // checkIssuer, checkAudience and checkSubject are the checks of OpenID Connect Core
 // §3.1.3.7, 2–5, and §2.
-func (t *idToken) checkIssuer(issuer string) error {
-	if got, _ := t.claims["iss"].(string); got != issuer {
-		return fmt.Errorf("ID token: iss is %q, not %q", short(got), issuer)
+func (t *idToken) checkIssuer(cfg *Config, m *metadata) error {
+	iss, _ := t.claims["iss"].(string)
+	if _, ours := cfg.nameOf(m, iss); !ours {
+		return fmt.Errorf("ID token: iss is %q, not %q", short(iss), m.Issuer)
+	}
+	if tid, _ := t.claims["tid"].(string); len(cfg.Issuers.Tenants) > 0 && cfg.Issuers.of(tid) != iss {
+		return fmt.Errorf("ID token: tid is %q, not the tenant of iss", short(tid))
 	}
 	return nil
 }

@@ -32,12 +32,12 @@ func wellKnown(issuer string) string {
 
 // fromConfig is what is known without asking the provider.
 func fromConfig(cfg Config) *metadata {
-	return new(metadata).override(cfg)
+	m := &metadata{Issuer: cfg.Issuer}
+	return m.override(cfg)
 }
 
 // override puts the configured endpoints in the place of the discovered ones.
 func (m *metadata) override(cfg Config) *metadata {
-	m.Issuer = cfg.Issuer
 	for _, e := range []struct {
 		to   *string
 		from string
@@ -70,9 +70,10 @@ func readMetadata(doc []byte, cfg Config) (*metadata, error) {
 		return nil, fmt.Errorf("%w: the discovery document of %s is no valid JSON: %w", ErrNotReady, cfg.Issuer, err)
 	}
 	// Somebody else's metadata under our issuer's address would send codes and secrets to
-	// their endpoints (mix-up, RFC 8414 §6.2). Not one slash may differ.
-	if m.Issuer != cfg.Issuer {
-		return nil, misconfigured("the issuer is configured as %q, but the provider calls itself %q: use its spelling if that is the right one", cfg.Issuer, short(m.Issuer))
+	// their endpoints (mix-up, RFC 8414 §6.2). Nothing may differ, but for what the
+	// configuration leaves open.
+	if !cfg.announcedAs(m.Issuer) {
+		return nil, misconfigured("the issuer is configured as %q, but the provider calls itself %q: use its spelling if that is the right one", cfg.announced(), short(m.Issuer))
 	}
 	// Plain would give the verifier away with the authorization request (RFC 7636 §7.2).
 	if m.ChallengeMethods != nil && !slices.Contains(m.ChallengeMethods, "S256") {

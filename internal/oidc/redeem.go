@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/cloakroom-bff/cloakroom/session"
@@ -83,7 +84,8 @@ func (c *Client) remark(ctx context.Context, a *answer, t session.AccessToken) {
 }
 
 // Refresh implements session.Refresher. It presents the grant's refresh token once. The
-// scope is sent only if t asks for one, audience and resource only if t has them.
+// scope is sent only if t asks for one or the configuration says so, audience and resource
+// only if t has them.
 //
 // A grant of another issuer or client is not presented: the error's class is Operator and
 // it wraps ErrForeign.
@@ -96,7 +98,7 @@ func (c *Client) Refresh(ctx context.Context, g *session.Grant, t session.Target
 		return nil, notReady(err)
 	}
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {g.RefreshToken.Reveal()}}
-	for name, value := range map[string]string{"scope": t.Scope, "audience": t.Audience, "resource": t.Resource} {
+	for name, value := range map[string]string{"scope": c.refreshScope(t), "audience": t.Audience, "resource": t.Resource} {
 		if value != "" {
 			form.Set(name, value)
 		}
@@ -112,6 +114,26 @@ func (c *Client) Refresh(ctx context.Context, g *session.Grant, t session.Target
 		got.access.Scope = c.askedScope(g, t)
 	}
 	return &session.Renewal{Access: got.access, RefreshToken: got.refresh, IDToken: got.id}, nil
+}
+
+// refreshScope is the scope that a refresh names. RFC 6749 §6 lets it be left out, but some
+// providers then leave something else out, or know what a route asks for no more.
+func (c *Client) refreshScope(t session.Target) string {
+	var named []string
+	switch {
+	case t.Scope != "":
+		named = strings.Fields(t.Scope)
+	case c.cfg.ScopeOnRefresh:
+		named = slices.Clone(c.cfg.Scopes)
+	default:
+		return ""
+	}
+	for _, s := range c.cfg.RefreshScopes {
+		if !slices.Contains(named, s) && slices.Contains(c.cfg.Scopes, s) {
+			named = append(named, s)
+		}
+	}
+	return strings.Join(named, " ")
 }
 
 // askedScope is the scope of a token whose answer does not say (RFC 6749 §5.1, §6).

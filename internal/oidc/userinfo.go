@@ -69,7 +69,7 @@ func (c *Client) verifyUserInfo(ctx context.Context, m *metadata, body []byte) (
 	}
 	t := &idToken{claims: all}
 	if _, there := all["iss"]; there {
-		err = t.checkIssuer(c.cfg.Issuer)
+		err = t.checkIssuer(&c.cfg, m)
 	}
 	if _, there := all["aud"]; there && err == nil {
 		err = t.checkAudience(c.cfg.ClientID)

@@ -32,10 +32,10 @@ func (c *Client) Verify(ctx context.Context, g *session.Grant, raw session.Token
 	if err != nil {
 		return nil, fmt.Errorf("oidc: %w", err)
 	}
-	if what := t.another(g); what != "" {
+	if what := t.another(&c.cfg, m, g); what != "" {
 		return nil, fmt.Errorf("%w: the %s is another", session.ErrIdentity, what)
 	}
-	if err := c.checkRefreshed(t, g); err != nil {
+	if err := c.checkRefreshed(m, t, g); err != nil {
 		return nil, fmt.Errorf("oidc: %w", err)
 	}
 	return c.identity(ctx, m, g, t), nil
@@ -43,14 +43,17 @@ func (c *Client) Verify(ctx context.Context, g *session.Grant, raw session.Token
 
 // another names the claim by which the token is somebody else's, "" if it is g's. What is
 // missing or malformed is nobody else's; that is checked later.
-func (t *idToken) another(g *session.Grant) string {
+func (t *idToken) another(cfg *Config, m *metadata, g *session.Grant) string {
 	differs := func(name, want string) bool {
 		got, there := t.claims[name]
 		return there && got != want
 	}
+	iss, there := t.claims["iss"]
+	text, _ := iss.(string)
+	issuer, ours := cfg.nameOf(m, text)
 	audience, ok := t.claims.list("aud")
 	switch {
-	case differs("iss", g.Issuer):
+	case there && (!ours || issuer != g.Issuer):
 		return "issuer"
 	case differs("sub", g.Subject):
 		return "subject"
@@ -65,9 +68,9 @@ func (t *idToken) another(g *session.Grant) string {
 }
 
 // checkRefreshed makes the checks whose failure only means that the old claims stay.
-func (c *Client) checkRefreshed(t *idToken, g *session.Grant) error {
+func (c *Client) checkRefreshed(m *metadata, t *idToken, g *session.Grant) error {
 	err := firstOf(
-		t.checkIssuer(c.cfg.Issuer),
+		t.checkIssuer(&c.cfg, m),
 		t.checkAudience(c.cfg.ClientID),
 		t.checkSubject(),
 		t.checkTimes(c.now(), c.cfg.ClockSkew),
