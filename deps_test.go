@@ -47,7 +47,8 @@ var house = []room{
 	{"proxy", []string{"session", "internal/oidc", "golang.org/x/net/...", "golang.org/x/time/..."}, "HTTP in, HTTP out: a store, the configuration file and the metrics are somebody else's"},
 
 	{"internal/secret", nil, "everybody may hold a secret, so a secret knows nobody"},
-	{"internal/config", []string{"internal/secret", "github.com/goccy/go-yaml/..."}, "the file becomes values; what they mean is wired elsewhere"},
+	{"internal/preset", nil, "data that both the configuration and the wiring read, so it knows neither"},
+	{"internal/config", []string{"internal/secret", "internal/preset", "github.com/goccy/go-yaml/..."}, "the file becomes values; what they mean is wired elsewhere"},
 	{"internal/telemetry", []string{
 		"session", "proxy", "internal/oidc", // the events that it counts
 		"github.com/prometheus/client_golang/...", "go.opentelemetry.io/...",

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cloakroom-bff/cloakroom/internal/config"
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
+	"github.com/cloakroom-bff/cloakroom/internal/preset"
 	"github.com/cloakroom-bff/cloakroom/internal/secret"
 	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
 	"github.com/cloakroom-bff/cloakroom/proxy"
@@ -103,24 +104,47 @@ func (a *App) listen(ctx context.Context, cfg *config.Config, gateway http.Handl
 }
 
 func newProvider(cfg *config.Config, log *slog.Logger, metrics *telemetry.Metrics) (*oidc.Client, error) {
+	p, err := providerConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	p.Log, p.Observe = log, metrics.ProviderCall
+	return oidc.New(p)
+}
+
+// providerConfig is what the provider client is told: what the configuration has, and of
+// the preset what has no key.
+func providerConfig(cfg *config.Config) (oidc.Config, error) {
 	p := cfg.Provider
+	known, _ := preset.Find(p.Preset) // the zero Preset knows nothing
 	transport, err := trusting(p.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("provider.ca_file: %w", err)
+		return oidc.Config{}, fmt.Errorf("provider.ca_file: %w", err)
 	}
 	landing := cfg.PostLogoutURL
 	if strings.HasPrefix(landing, "/") {
 		landing = cfg.PublicURL.String() + landing
 	}
-	return oidc.New(oidc.Config{
-		Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientAuth: oidc.AuthMethod(p.ClientAuth),
+	issuers := oidc.Issuers{AnySlash: known.AnySlash, Also: p.Issuers, Tenants: p.AllowedTenants}
+	if len(p.AllowedTenants) > 0 {
+		issuers.AnySlash, issuers.Template = false, p.IssuerTemplate
+	}
+	dead := make(map[string]session.Class, len(known.DeadTokenErrors))
+	for _, code := range known.DeadTokenErrors {
+		dead[code] = session.Refused
+	}
+	return oidc.Config{
+		Issuer: p.Issuer, Issuers: issuers, DiscoveryURL: p.DiscoveryURL,
+		ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientAuth: oidc.AuthMethod(p.ClientAuth),
 		RedirectURL:   cfg.PublicURL.String() + cfg.BasePath + "/callback",
 		PostLogoutURL: landing,
 		Scopes:        p.Scopes, Audience: p.Audience, Resource: p.Resource, AuthorizeParams: p.AuthorizeParams,
-		Logout: p.Logout, NoIDTokenHint: !p.IDTokenHint, UserInfo: p.UserInfo,
+		Logout: p.Logout, LogoutFallback: known.LogoutFallback, LogoutHint: p.LogoutHint, NoIDTokenHint: !p.IDTokenHint,
+		UserInfo:       p.UserInfo,
+		ScopeOnRefresh: p.ScopeOnRefresh == config.SendScope, RefreshScopes: known.RefreshScopes, RefreshErrors: dead,
 		Endpoints: oidc.Endpoints(p.Endpoints), Timeout: p.Timeout, ClockSkew: p.ClockSkew,
-		Transport: transport, Log: log, Observe: metrics.ProviderCall,
-	})
+		Transport: transport,
+	}, nil
 }
 
 // trusting is a transport that also trusts the roots in a file. nil: the system's roots.
@@ -160,6 +184,7 @@ func newSessions(cfg *config.Config, a *App, x extras) (*session.Manager, error)
 		BeforeExpiry: s.Refresh.BeforeExpiry, Wait: s.Refresh.Wait,
 		// The client's own time-out comes first: it knows how far the request had come.
 		Exchange:   cfg.Provider.Timeout + time.Second,
+		LostAnswer: map[config.UnknownOutcome]session.LostAnswer{config.WaitForExpiry: session.WaitForExpiry, config.RetryAtOnce: session.RetryAtOnce}[s.Refresh.UnknownOutcome],
 		KeepTokens: !cfg.Provider.RevokeOnLogout,
 		SoleOwner:  true, // bbolt admits one process
 		Log:        x.log,

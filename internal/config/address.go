@@ -208,8 +208,7 @@ func logoutStrategy(s *string) field {
 			return nil
 		}
 		if strings.Contains(v, "://") {
-			_, err := secureURL(strings.NewReplacer("{", "", "}", "").Replace(v), "https://login.example.com/logout?to={return_url}")
-			return err
+			return logoutTemplate(v)
 		}
 		if near := nearest(v, words); near != "" {
 			return fmt.Errorf("is not known: did you mean %s?", near)
@@ -217,6 +216,61 @@ func logoutStrategy(s *string) field {
 		return fmt.Errorf("is not known: write %s, or a URL template", orList(words))
 	})
 }
+
+// placeholders are what the URL template of a logout may hold.
+var placeholders = []string{"{return_url}", "{client_id}", "{id_token}", "{sid}"}
+
+// logoutTemplate judges a URL with placeholders in its query.
+func logoutTemplate(v string) error {
+	address, query, _ := strings.Cut(v, "?")
+	if strings.ContainsAny(address, "{}") {
+		return errors.New("has a placeholder outside its query: write it behind the question mark, such as ?to={return_url}")
+	}
+	if _, err := secureURL(address, "https://login.example.com/logout?to={return_url}"); err != nil {
+		return err
+	}
+	for _, known := range placeholders {
+		query = strings.ReplaceAll(query, known, "")
+	}
+	switch {
+	case strings.ContainsAny(query, "{}"):
+		return fmt.Errorf("has a placeholder that is not known: write %s", orList(placeholders))
+	case strings.Contains(query, "#"):
+		return errors.New("has a fragment: take out the # and what follows")
+	}
+	return nil
+}
+
+// issuerTemplate is an issuer with {tenantid} in it, once, or nothing.
+func issuerTemplate(s *string) field {
+	return checked(anyText(s), func(v string) error {
+		const place = "{tenantid}"
+		switch {
+		case v == "":
+			return nil
+		case strings.Count(v, place) != 1 || !strings.Contains(v, "/"+place):
+			return errors.New("does not have {tenantid} once in its path: write it as the discovery document does, such as https://login.microsoftonline.com/{tenantid}/v2.0")
+		}
+		u, err := secureURL(strings.Replace(v, place, "tenant", 1), "https://login.microsoftonline.com/{tenantid}/v2.0")
+		if err == nil && (u.RawQuery != "" || u.ForceQuery || !strings.Contains(u.Path, "/tenant")) {
+			err = errors.New("has a query, or {tenantid} outside its path: write it as the discovery document does")
+		}
+		return err
+	})
+}
+
+// tenant is the id of a tenant as the claim tid has it.
+func tenant(s *string) field {
+	return checked(anyText(s), func(v string) error {
+		if !tenantPattern.MatchString(v) {
+			return errors.New("is no tenant's id: write the one of the claim tid, such as 9188040d-6c67-4c5b-b112-36a304b66dad, and no domain or *")
+		}
+		return nil
+	})
+}
+
+// tenantPattern is a UUID as Entra ID writes it: ids are compared byte for byte.
+var tenantPattern = regexp.MustCompile("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 // tokenPattern is a token of HTTP (RFC 9110 §5.6.2).
 var tokenPattern = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")

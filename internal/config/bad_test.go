@@ -124,8 +124,20 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"a claim without end", "    upstream", "    headers: {set: {X-User: \"{claims.sub\"}}\n    upstream", `10:29: routes[0].headers.set.X-User: the value has a brace that begins no claim: write {claims.name} or {claims["name"]}, and {{ for a plain brace`},
 	{"claims for nobody", "    upstream", "    access: public\n    headers: {set: {X-User: \"{claims.sub}\"}}\n    upstream", "11:29: routes[0].headers.set.X-User: access public sends no claims: write access: required or optional, or take it out"},
 
+	// Presets, and what they are made of.
+	{"a preset that nobody has", "  issuer", "  preset: auto0\n  issuer", `3:11: provider.preset: "auto0" is not known: did you mean auth0?`},
+	{"a tenant by its domain", "  issuer", "  issuer_template: https://x.example/{tenantid}\n  allowed_tenants: [contoso.example]\n  issuer", `4:21: provider.allowed_tenants[0]: "contoso.example" is no tenant's id: write the one of the claim tid, such as 9188040d-6c67-4c5b-b112-36a304b66dad, and no domain or *`},
+	{"tenants without a template", "  issuer", "  allowed_tenants: [9188040d-6c67-4c5b-b112-36a304b66dad]\n  issuer", "3:3: provider.allowed_tenants: there is no issuer_template, so that nothing tells one tenant from the other: write it, too, such as https://login.microsoftonline.com/{tenantid}/v2.0"},
+	{"a template for nobody", "  issuer", "  issuer_template: https://x.example/{tenantid}\n  issuer", "3:20: provider.issuer_template: lets the users of no tenant in: write allowed_tenants, the ids of those whose users may sign in"},
+	{"a template without a place", "  issuer", "  issuer_template: https://x.example/organizations\n  issuer", `3:20: provider.issuer_template: "https://x.example/organizations" does not have {tenantid} once in its path: write it as the discovery document does, such as https://login.microsoftonline.com/{tenantid}/v2.0`},
+	{"a tenant as host", "  issuer", "  issuer_template: https://{tenantid}.x.example/\n  issuer", `3:20: provider.issuer_template: "https://{tenantid}.x.example/" has a query, or {tenantid} outside its path: write it as the discovery document does`},
+	{"one issuer and many", "  issuer", "  issuers: [x]\n  issuer_template: https://x.example/{tenantid}\n  allowed_tenants: [9188040d-6c67-4c5b-b112-36a304b66dad]\n  issuer", "3:3: provider.issuers: goes with one issuer, and allowed_tenants with many: keep one of them"},
+	{"a logout to a placeholder", "  issuer", "  logout: https://{client_id}.x.example/out\n  issuer", `3:11: provider.logout: "https://{client_id}.x.example/out" has a placeholder outside its query: write it behind the question mark, such as ?to={return_url}`},
+	{"a placeholder that nobody fills", "  issuer", "  logout: https://x.example/out?to={returnTo}\n  issuer", `3:11: provider.logout: "https://x.example/out?to={returnTo}" has a placeholder that is not known: write {return_url}, {client_id}, {id_token} or {sid}`},
+	{"a logout by http", "  issuer", "  logout: http://x.example/out?to={return_url}\n  issuer", `3:11: provider.logout: "http://x.example/out?to={return_url}" is http, which anybody on the way can read: write https (http is for loopback hosts only)`},
+	{"a lost answer", "session:\n", "session:\n  refresh: {unknown_outcome: again}\n", `7:30: session.refresh.unknown_outcome: "again" is not known: write wait or retry`},
+
 	// What is still to come.
-	{"a preset", "  issuer", "  preset: auth0\n  issuer", "3:11: provider.preset: not supported yet: leave it out and write issuer, scopes and the rest"},
 	{"a Redis", "  keys", "  store: redis://:hunter2@redis:6379\n  keys", "7:10: session.store: not supported yet: write bolt:./cloakroom.db"},
 	{"forward-auth", "session:\n", "forward_auth: {listen: \":4181\"}\nsession:\n", "6:24: forward_auth.listen: not supported yet: leave it out"},
 	{"two upstreams", "http://orders:9000", "[\"http://a:1\", \"http://b:1\"]", "10:5: routes[0].upstream: not supported yet: write one URL"},
@@ -133,7 +145,6 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"a token exchange", "    upstream", "    token: exchange\n    upstream", "10:12: routes[0].token: not supported yet: write user, none or passthrough"},
 	{"a requirement", "    upstream", "    require: {claims: {groups: [staff]}}\n    upstream", "10:15: routes[0].require.claims: not supported yet: leave it out"},
 	{"a key by JWT", "  issuer", "  client_auth: private_key_jwt\n  issuer", "3:16: provider.client_auth: not supported yet: write client_secret_basic or client_secret_post"},
-	{"a logout template", "  issuer", "  logout: https://x.example/out?to={return_url}\n  issuer", "3:11: provider.logout: not supported yet: write auto, oidc or local"},
 }
 
 func TestEachMistakeGivesOneLineWithItsPosition(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 func (r *reader) check(c *Config) {
 	r.checkListeners(c)
 	r.checkProvider(&c.Provider)
+	r.checkIssuers(&c.Provider)
+	r.checkPreset(c)
 	r.checkSession(c)
 	r.checkRoutes(c)
 	for _, l := range notYet(c) {

@@ -2,12 +2,14 @@
 // what to write instead, and knows nobody: what the values mean is wired elsewhere.
 //
 //	config.yaml ──▶ nodes ──▶ overrides ──▶ fields ──▶ checks ──▶ *Config
-//	                  ▲           ▲            ▲
-//	              positions  CLOAKROOM_…  ${env:…} ${file:…}
+//	                  ▲           ▲         ▲    ▲
+//	              positions  CLOAKROOM_…    │   ${env:…} ${file:…}
+//	                             provider.preset
 //
 // One description, in keys.go, says which keys there are, what they may hold, what they
 // are without being written, and what they are for. Reading, suggestions, the names of
 // the overriding variables, the JSON Schema and the printed configuration follow from it.
+// A preset changes what some keys are without being written, and nothing else.
 //
 //	cfg, warnings, err := config.Load("config.yaml", os.Environ())
 //
@@ -81,17 +83,23 @@ const (
 // Provider is the OpenID provider.
 type Provider struct {
 	Preset          string
-	Issuer          string // as it is written, to be compared byte for byte
+	Issuer          string   // as it is written, to be compared byte for byte
+	Issuers         []string // other spellings of it in ID tokens
+	IssuerTemplate  string   // with {tenantid}; counts if AllowedTenants has some
+	AllowedTenants  []string
+	DiscoveryURL    string // empty: below the issuer
 	ClientID        string
 	ClientSecret    secret.Text
 	ClientAuth      ClientAuth
 	ClientKeyFile   string
 	Scopes          []string
+	ScopeOnRefresh  ScopeOnRefresh
 	Audience        string
 	Resource        []string
 	AuthorizeParams map[string]string
 	LoginParams     []string
 	Logout          string
+	LogoutHint      string // a claim's name; empty: sid, where the ID token does not go
 	RevokeOnLogout  bool
 	IDTokenHint     bool
 	UserInfo        bool
@@ -100,6 +108,15 @@ type Provider struct {
 	ClockSkew       time.Duration
 	CAFile          string
 }
+
+// ScopeOnRefresh says whether a refresh names the scopes of the login.
+type ScopeOnRefresh string
+
+// The ways with scopes at a refresh. Those of a route are named in any case.
+const (
+	OmitScope ScopeOnRefresh = "omit"
+	SendScope ScopeOnRefresh = "send"
+)
 
 // Endpoints are addresses that go before those of the discovery document; empty ones do not.
 type Endpoints struct {
@@ -143,10 +160,20 @@ type Cookie struct {
 
 // Refresh says when tokens are refreshed, and how often.
 type Refresh struct {
-	BeforeExpiry time.Duration
-	Wait         time.Duration
-	Rate         Rate
+	BeforeExpiry   time.Duration
+	Wait           time.Duration
+	Rate           Rate
+	UnknownOutcome UnknownOutcome
 }
+
+// UnknownOutcome says when a refresh token whose answer was lost is presented once more.
+type UnknownOutcome string
+
+// The ways with a lost answer.
+const (
+	WaitForExpiry UnknownOutcome = "wait"  // when the access token has run out
+	RetryAtOnce   UnknownOutcome = "retry" // within a second
+)
 
 // Access says who may use a route.
 type Access string
@@ -262,6 +289,7 @@ func Load(path string, environ []string) (*Config, Problems, error) {
 		return nil, nil, r.problems.sorted()
 	}
 	r.override(root, keys, overrides)
+	keys = r.preset(root).apply("", keys)
 	r.group("", keys, root)
 	r.check(cfg)
 	if len(r.problems) > 0 {

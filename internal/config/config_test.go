@@ -103,7 +103,7 @@ func TestTheSmallestFileHasTheDocumentedDefaults(t *testing.T) {
 		{"idle_timeout", c.Session.IdleTimeout, 8 * time.Hour},
 		{"absolute_timeout", c.Session.AbsoluteTimeout, 168 * time.Hour},
 		{"max_per_user", c.Session.MaxPerUser, 0},
-		{"refresh", c.Session.Refresh, config.Refresh{BeforeExpiry: time.Minute, Wait: 15 * time.Second, Rate: config.Rate{Count: 20, Per: time.Second}}},
+		{"refresh", c.Session.Refresh, config.Refresh{BeforeExpiry: time.Minute, Wait: 15 * time.Second, Rate: config.Rate{Count: 20, Per: time.Second}, UnknownOutcome: config.WaitForExpiry}},
 		{"routes", len(c.Routes), 2},
 		{"upstream", c.Routes[0].Upstream[0].String(), "http://orders:9000"},
 		{"access", c.Routes[0].Access, config.Required},

@@ -52,18 +52,24 @@ func (c *Config) keys() []key {
 
 func (p *Provider) keys() group {
 	return group{
-		{"preset", anyText(&p.Preset), "", "", "Data of a known provider that fills in what follows: auth0, keycloak, entra, okta, google, cognito …"},
+		{"preset", presetName(&p.Preset), "", "", "Data of a known provider that fills in what follows; what is written here wins."},
 		{"issuer", issuer(&p.Issuer), nil, "https://login.example.com/", "The provider's issuer, exactly as its discovery document has it."},
+		{"issuers", series[string]{&p.Issuers, neededText, false}, []string{}, "", "Other spellings of the issuer that its ID tokens may have."},
+		{"issuer_template", issuerTemplate(&p.IssuerTemplate), "", "", "The issuer of all tenants, with {tenantid} in the tenant's place; needs allowed_tenants."},
+		{"allowed_tenants", series[string]{&p.AllowedTenants, tenant, false}, []string{}, "", "The ids (claim tid) of the tenants whose users may sign in. With some, issuer_template counts."},
+		{"discovery_url", endpoint(&p.DiscoveryURL), "", "", "Where the discovery document is, if not below the issuer; it must name the issuer all the same."},
 		{"client_id", neededText(&p.ClientID), nil, "my-client", "The client's name at the provider."},
 		{"client_secret", secretText(&p.ClientSecret), "", "", "The client's secret, best as ${env:NAME} or ${file:PATH}."},
 		{"client_auth", oneOf(&p.ClientAuth, SecretBasic, SecretPost, SecretJWT, PrivateKeyJWT, MutualTLS, SelfSignedTLS, NoClientAuth), string(SecretBasic), "", "How the client authenticates at the token endpoint."},
 		{"client_key_file", filePath{&p.ClientKeyFile, false}, "", "", "Private key of private_key_jwt and mutual TLS."},
 		{"scopes", series[string]{&p.Scopes, scope, false}, []string{"openid", "profile", "email", "offline_access"}, "", "What a login asks for."},
+		{"scope_on_refresh", oneOf(&p.ScopeOnRefresh, OmitScope, SendScope), string(OmitScope), "", "Whether a refresh names the scopes of the login again. Those of a route are named in any case."},
 		{"audience", anyText(&p.Audience), "", "", "Auth0's API audience."},
 		{"resource", series[string]{&p.Resource, resource, false}, []string{}, "", "Resource indicators of a login (RFC 8707)."},
 		{"authorize_params", table[string]{&p.AuthorizeParams, anyText}, map[string]string{}, "", "Extra parameters of the authorization request; none of the gateway's own."},
-		{"login_params", series[string]{&p.LoginParams, parameter, false}, []string{"prompt", "login_hint", "ui_locales", "screen_hint", "organization", "acr_values", "max_age"}, "", "Parameters that /bff/login passes on."},
+		{"login_params", series[string]{&p.LoginParams, parameter, false}, loginParams(), "", "Parameters that /bff/login passes on."},
 		{"logout", logoutStrategy(&p.Logout), "auto", "", "How a logout reaches the provider: auto, oidc, auth0_v2, cognito, local or a URL template."},
+		{"logout_hint", anyText(&p.LogoutHint), "", "", "The claim that goes along to the provider's logout as logout_hint. Empty is sid, where the ID token is too long to go along."},
 		{"revoke_on_logout", truthValue(&p.RevokeOnLogout), true, "", "Whether a logout revokes the refresh token."},
 		{"id_token_hint", truthValue(&p.IDTokenHint), true, "", "Whether the logout request carries the ID token, so that the provider need not ask."},
 		{"userinfo", truthValue(&p.UserInfo), false, "", "Whether the userinfo endpoint's claims are merged at login and refresh."},
@@ -72,6 +78,11 @@ func (p *Provider) keys() group {
 		{"clock_skew", duration(&p.ClockSkew, 10*time.Minute), "60s", "", "How far the clocks may differ in ID-token checks."},
 		{"ca_file", filePath{&p.CAFile, true}, "", "", "Extra roots in PEM. TLS checks cannot be switched off."},
 	}
+}
+
+// loginParams are what any provider may understand.
+func loginParams() []string {
+	return []string{"prompt", "login_hint", "ui_locales", "screen_hint", "organization", "acr_values", "max_age"}
 }
 
 func (e *Endpoints) keys() group {
@@ -103,6 +114,7 @@ func (s *Session) keys() group {
 			{"before_expiry", duration(&s.Refresh.BeforeExpiry, forever), "60s", "", "How long before its end a token is refreshed in the background; at most a fifth of its lifetime."},
 			{"wait", duration(&s.Refresh.Wait, 10*time.Minute), "15s", "", "How long a request waits for a refresh."},
 			{"rate", rate(&s.Refresh.Rate), "20/s", "", "Budget of calls to the token endpoint."},
+			{"unknown_outcome", oneOf(&s.Refresh.UnknownOutcome, WaitForExpiry, RetryAtOnce), string(WaitForExpiry), "", "When a refresh token whose answer was lost is presented once more: retry is at once, wait when the access token has run out."},
 		}, nil, "", "When tokens are refreshed."},
 	}
 }

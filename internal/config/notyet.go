@@ -20,10 +20,8 @@ func notYet(c *Config) []limit {
 	limits := []limit{
 		{"forward_auth.listen", c.ForwardAuth.Listen != "", leaveOut},
 		{"telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint != "", leaveOut},
-		{"provider.preset", p.Preset != "", "leave it out and write issuer, scopes and the rest"},
 		{"provider.client_auth", p.ClientAuth != "" && !slices.Contains([]ClientAuth{SecretBasic, SecretPost, NoClientAuth}, p.ClientAuth), "write client_secret_basic or client_secret_post"},
 		{"provider.client_key_file", p.ClientKeyFile != "", "leave it out and write client_secret"},
-		{"provider.logout", p.Logout != "" && !slices.Contains([]string{"auto", "oidc", "local"}, p.Logout), "write auto, oidc or local"},
 		{"session.store", !s.Store.URL.IsZero(), "write bolt:./cloakroom.db"},
 		{"session.max_per_user", s.MaxPerUser != 0, "write 0, or leave it out"},
 		{"session.store_grace", s.StoreGrace.Seconds() != 10, "write 10s, or leave it out"},

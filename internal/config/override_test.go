@@ -78,7 +78,7 @@ func TestABadVariableIsNamed(t *testing.T) {
 		{"CLOAKROOM_ROUTES_2_UPSTREAM=http://hunter2", "CLOAKROOM_ROUTES_2_UPSTREAM: no key has this name: did you mean CLOAKROOM_ROUTES_0_UPSTREAM?"},
 		{"CLOAKROOM_PROVIDER_AUTHORIZE_PARAMS=hunter2", "CLOAKROOM_PROVIDER_AUTHORIZE_PARAMS: no key has this name: "},
 		{"CLOAKROOM_SESSION_KEYS=hunter2", "CLOAKROOM_SESSION_KEYS: session.keys[0]: the value is no base64: write a key that `cloakroom keys new` made"},
-		{"CLOAKROOM_PROVIDER_PRESET=hunter2", "CLOAKROOM_PROVIDER_PRESET: provider.preset: not supported yet: leave it out and write issuer, scopes and the rest"},
+		{"CLOAKROOM_PROVIDER_PRESET=hunter2", "CLOAKROOM_PROVIDER_PRESET: provider.preset: the value is not known: write auth0, keycloak, entra, "},
 	} {
 		got := complaints(t, smallest, row.variable)
 		if !strings.HasPrefix(got, row.want) || strings.Contains(got, "\n") || strings.Contains(got, "hunter2") {

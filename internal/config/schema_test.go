@@ -37,16 +37,17 @@ func walkSchema(schema map[string]any, path string, visit func(string, map[strin
 
 // documented is every key of the documentation's long example.
 const documented = `public_url listen tls.cert_file tls.key_file admin.listen admin.token forward_auth.listen
-post_logout_url base_path trusted_proxies provider.preset provider.issuer provider.client_id
-provider.client_secret provider.client_auth provider.client_key_file provider.scopes provider.audience
-provider.resource provider.authorize_params provider.login_params provider.logout
+post_logout_url base_path trusted_proxies provider.preset provider.issuer provider.issuers
+provider.issuer_template provider.allowed_tenants provider.discovery_url provider.client_id
+provider.client_secret provider.client_auth provider.client_key_file provider.scopes provider.scope_on_refresh
+provider.audience provider.resource provider.authorize_params provider.login_params provider.logout provider.logout_hint
 provider.revoke_on_logout provider.id_token_hint provider.userinfo provider.endpoints.authorization
 provider.endpoints.token provider.endpoints.jwks provider.endpoints.revocation
 provider.endpoints.end_session provider.endpoints.userinfo provider.timeout provider.clock_skew
 provider.ca_file session.store session.keys session.cookie.name session.cookie.same_site
 session.cookie.persistent session.idle_timeout session.absolute_timeout session.max_per_user
 session.store_grace session.wait_replicas session.refresh.before_expiry session.refresh.wait
-session.refresh.rate routes[].path routes[].host routes[].methods routes[].upstream routes[].files
+session.refresh.rate session.refresh.unknown_outcome routes[].path routes[].host routes[].methods routes[].upstream routes[].files
 routes[].strip_prefix routes[].access routes[].token routes[].audience routes[].resource routes[].scopes
 routes[].require.scopes routes[].require.claims routes[].require.acr routes[].require.max_age
 routes[].unauthenticated routes[].headers.set routes[].headers.remove routes[].timeout routes[].max_body
