@@ -120,3 +120,16 @@ func (h *handles) strike(id ID) {
 	delete(h.known, id)
 	h.gone++
 }
+
+// watched returns the sessions whose end somebody waits for.
+func (c *cache) watched() []*Session {
+	c.handles.mu.Lock()
+	defer c.handles.mu.Unlock()
+	var found []*Session
+	for _, p := range c.handles.known {
+		if s := p.Value(); s != nil && s.watched.Load() {
+			found = append(found, s)
+		}
+	}
+	return found
+}

@@ -16,13 +16,17 @@ var errOvertaken = errors.New("session: another process has refreshed")
 // lease notes in the record that this process presents the refresh token from now on:
 // the write-ahead of the exchange. It returns the grant as it is at that moment.
 func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
+	clock, err := s.m.leaseNow(ctx)
+	if err != nil {
+		return nil, err
+	}
 	st, err := s.change(ctx, func(st *State) error {
 		now := s.m.now()
 		if st.Ended != "" {
 			return s.ended(now, st)
 		}
 		if a := st.Attempt; a != nil {
-			if a.Holder != s.m.holder && !s.m.cfg.SoleOwner && now.Before(a.Until) {
+			if a.Holder != s.m.holder && !s.m.cfg.SoleOwner && clock.Before(a.Until) {
 				return errHeld
 			}
 			// Somebody presented this token and never came back to say what happened.
@@ -32,7 +36,7 @@ func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
 		if err := st.hindrance(s.m.cfg.LostAnswer, now, f.target, f.forced); err != nil {
 			return err
 		}
-		st.Attempt = s.attempt(now)
+		st.Attempt = s.attempt(clock)
 		return nil
 	})
 	if err != nil {
@@ -44,6 +48,10 @@ func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
 // retake renews the lease for one more try after a lost answer, and writes down that the
 // answer was lost: if this process dies now, the next one has to know.
 func (s *Session) retake(ctx context.Context, g *Grant, failed *RefreshError) (*Grant, error) {
+	clock, err := s.m.leaseNow(ctx)
+	if err != nil {
+		return nil, err
+	}
 	st, err := s.change(ctx, func(st *State) error {
 		now := s.m.now()
 		if st.Ended != "" {
@@ -53,7 +61,7 @@ func (s *Session) retake(ctx context.Context, g *Grant, failed *RefreshError) (*
 			return errOvertaken
 		}
 		st.Trouble = st.Trouble.after(now, failed)
-		st.Attempt = s.attempt(now)
+		st.Attempt = s.attempt(clock)
 		return nil
 	})
 	if err != nil {

@@ -41,6 +41,14 @@ type Config struct {
 	// left behind is void at once.
 	SoleOwner bool
 
+	// StoreGrace is how long sessions in memory are served on while a Shared store is away;
+	// zero means 10 seconds.
+	StoreGrace time.Duration
+
+	// Rate is how many refresh tokens may be presented in a second by this process, and as
+	// many at once after a pause; zero means no limit.
+	Rate float64
+
 	// CacheSize bounds the sessions that are kept decoded in memory; zero means 100,000.
 	CacheSize int
 
@@ -84,6 +92,9 @@ type Manager struct {
 	activity activity
 	outbox   outbox
 	flights  flights
+	memory   memory
+	breaker  *breaker
+	budget   *budget
 }
 
 // New returns a Manager. Run must be running for activity and revocations to be written.
@@ -102,6 +113,8 @@ func New(cfg Config) (*Manager, error) {
 	m.activity.every = min(cfg.IdleTimeout/20, time.Minute)
 	m.outbox.init()
 	m.flights.init()
+	m.breaker, m.budget = &breaker{now: m.now}, newBudget(cfg.Rate, m.now)
+	m.watch()
 	return m, nil
 }
 
@@ -119,6 +132,7 @@ func (cfg *Config) complete() error {
 		{&cfg.BeforeExpiry, time.Minute},
 		{&cfg.Wait, 15 * time.Second},
 		{&cfg.Exchange, 10 * time.Second},
+		{&cfg.StoreGrace, 10 * time.Second},
 	} {
 		if *d.value < 0 {
 			return fmt.Errorf("session: Config has a duration of %v: none may be negative", *d.value)
@@ -156,6 +170,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { m.runActivity(ctx) })
 	loops.Go(func() { m.runDue(ctx) })
+	loops.Go(func() { m.runMemory(ctx) })
 	loops.Wait()
 	return nil
 }
@@ -207,7 +222,7 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 		return nil, "", &StoreError{err}
 	}
 	st.version = 1
-	s := m.adopt(id, st, justMade)
+	s := m.adopt(id, st, moment{mark: justMade})
 	m.observe(Event{Kind: Began, ID: id, Subject: st.Grant.Subject})
 	if old != nil {
 		m.replace(ctx, old, s, goesOn)
@@ -268,6 +283,9 @@ func (m *Manager) Open(ctx context.Context, ticket string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.current(ctx); err != nil {
+		return nil, err
+	}
 	if !ok {
 		m.cache.tickets.Set(ticket, id)
 	}
@@ -284,7 +302,7 @@ func (m *Manager) Get(ctx context.Context, id ID) (*Session, error) {
 		if s := m.cache.get(id); s != nil {
 			return s, nil
 		}
-		now := m.cache.mark()
+		now := m.moment()
 		r, err := m.load(ctx, id)
 		if err != nil {
 			return nil, err
@@ -306,7 +324,7 @@ func (m *Manager) OfSubject(ctx context.Context, issuer, subject string) ([]*Ses
 	found := make(map[ID]*Session)
 	// The newest key comes last: a record moves there whenever it is written.
 	for _, key := range slices.Backward(m.cfg.Keys.keys) {
-		began := m.cache.mark()
+		began := m.moment()
 		records, err := m.cfg.Store.Find(ctx, subjectKey(key.index, issuer, subject))
 		if err != nil {
 			return nil, &StoreError{err}
@@ -327,9 +345,9 @@ func (m *Manager) OfSubject(ctx context.Context, issuer, subject string) ([]*Ses
 	return slices.Collect(maps.Values(found)), nil
 }
 
-// follow returns the handle for a record that was read after the mark. The errors are
+// follow returns the handle for a record that was read after the moment. The errors are
 // ErrNoSession and *StoreError.
-func (m *Manager) follow(ctx context.Context, r Record, after mark) (*Session, error) {
+func (m *Manager) follow(ctx context.Context, r Record, after moment) (*Session, error) {
 	if s := m.cache.get(r.ID); s != nil && s.State().version >= r.Version {
 		return s, nil
 	}
@@ -395,10 +413,24 @@ func (m *Manager) unseal(ctx context.Context, r Record) (*State, error) {
 	return st, nil
 }
 
-// adopt returns the handle for a state that was read after the mark, or nil if it has to
+// adopt returns the handle for a state that was read after the moment, or nil if it has to
 // be read again.
-func (m *Manager) adopt(id ID, st *State, after mark) *Session {
-	return m.cache.adopt(&Session{m: m, id: id, life: newLife()}, st, after)
+func (m *Manager) adopt(id ID, st *State, after moment) *Session {
+	s := m.cache.adopt(&Session{m: m, id: id, life: newLife()}, st, after.mark)
+	if s != nil && after.mark != justMade && after.heard != m.memory.heard.Load() {
+		s.changed.Store(true) // perhaps it was this one, and nobody knew the handle yet
+	}
+	return s
+}
+
+// moment is when something was read from the store.
+type moment struct {
+	mark  mark   // in the life of the handles
+	heard uint64 // notices of a shared store by then
+}
+
+func (m *Manager) moment() moment {
+	return moment{m.cache.mark(), m.memory.heard.Load()}
 }
 
 func (m *Manager) observe(e Event) {

@@ -55,7 +55,7 @@ func (m *Manager) runDue(ctx context.Context) {
 // looks further: a limit that has come must not wait for them.
 func (m *Manager) lookAtDue(ctx context.Context) {
 	limit := 256 + 2*m.outbox.queue
-	began := m.cache.mark()
+	began := m.moment()
 	records, err := m.cfg.Store.Due(ctx, m.now(), limit)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -81,9 +81,9 @@ func (m *Manager) lookAtDue(ctx context.Context) {
 	}
 }
 
-// attend does what is due at a record that was read after the mark. It returns nil if
+// attend does what is due at a record that was read after the moment. It returns nil if
 // that got it out of the way.
-func (m *Manager) attend(ctx context.Context, r Record, after mark) error {
+func (m *Manager) attend(ctx context.Context, r Record, after moment) error {
 	s, err := m.follow(ctx, r, after)
 	if errors.Is(err, errSealed) {
 		return m.postpone(ctx, r)

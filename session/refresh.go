@@ -35,6 +35,8 @@ const (
 	blockedFor  = time.Minute     // a target that the provider refused
 	longestWait = 5 * time.Minute // of what a provider may ask for
 	leasePoll   = 50 * time.Millisecond
+
+	standBackFor = 250 * time.Millisecond // after the budget was needed more urgently
 )
 
 // Token returns an access token for t. A token that holds is returned at once; when it
@@ -51,7 +53,7 @@ func (s *Session) Token(ctx context.Context, t Target) (AccessToken, error) {
 	if !at.Holds(now) {
 		return s.await(ctx, t)
 	}
-	if at.Due(now, s.window(at)) && st.Grant.RefreshToken != "" && st.Attempt == nil && st.hindrance(s.m.cfg.LostAnswer, now, t, false) == nil {
+	if at.Due(now, s.window(at)) && st.Grant.RefreshToken != "" && st.Attempt == nil && st.hindrance(s.m.cfg.LostAnswer, now, t, false) == nil && s.mayHurry(now) {
 		// Whatever comes of it, the token at hand is good for this request.
 		_, _ = s.launch(ctx, &flight{target: t})
 	}
@@ -84,6 +86,9 @@ func (s *Session) Refresh(ctx context.Context) error {
 		}
 		// A flight that others wanted will do, if it brought something.
 		_, err = s.wait(ctx, f, late.C)
+		if errors.Is(err, errNotNow) {
+			continue
+		}
 		if f.forced || err == nil && s.State().Grant.Generation > since || err != nil && !f.elsewhere(Target{}, err) {
 			return err
 		}
@@ -126,6 +131,9 @@ func (s *Session) await(ctx context.Context, t Target) (AccessToken, error) {
 			return AccessToken{}, err
 		}
 		at, err := s.wait(ctx, f, late.C)
+		if errors.Is(err, errNotNow) {
+			continue // the token has run out while that flight stood back; now it is urgent
+		}
 		if f.target == t || err != nil && !f.elsewhere(t, err) {
 			return at, err
 		}
@@ -225,6 +233,9 @@ func (s *Session) refresh(ctx context.Context, f *flight) (AccessToken, error) {
 		if at, ok := f.already(s, st, now); ok {
 			return at, nil
 		}
+		if err := s.admit(ctx, f, st, now); err != nil {
+			return AccessToken{}, err
+		}
 		g, err := s.lease(ctx, f)
 		if errors.Is(err, errHeld) {
 			if err := s.m.flights.pause(ctx, leasePoll); err != nil {
@@ -249,6 +260,26 @@ func (f *flight) already(s *Session, st *State, now time.Time) (AccessToken, boo
 		return at, st.Grant.Generation > f.since && at.Holds(now)
 	}
 	return at, at.Holds(now) && !at.Due(now, s.window(at))
+}
+
+// admit lets a flight go to the provider when the breaker and the budget say so. Who has a
+// token that holds stands back for those who have none.
+func (s *Session) admit(ctx context.Context, f *flight, st *State, now time.Time) error {
+	if err := s.m.breaker.allow(); err != nil {
+		return err
+	}
+	line, cancel := context.WithTimeout(ctx, s.m.cfg.Wait)
+	defer cancel()
+	err := s.m.budget.take(line, st.Grant.Subject, f.forced || !st.Grant.Access[f.target].Holds(now))
+	if errors.Is(err, errNotNow) {
+		s.stoodBack.Store(now.Add(standBackFor).UnixNano())
+	}
+	return err
+}
+
+// mayHurry reports whether it makes sense to start a flight that nobody waits for.
+func (s *Session) mayHurry(now time.Time) bool {
+	return now.UnixNano() >= s.stoodBack.Load() && !s.m.breaker.shut(now)
 }
 
 // present presents the refresh token and deals with the answer. The error is errOvertaken
@@ -304,9 +335,11 @@ func (s *Session) ask(ctx context.Context, g *Grant, t Target) (*Renewal, error)
 	began := s.m.cfg.Now()
 	renewal, err := s.m.cfg.Refresher.Refresh(call, g, t)
 	e := Event{Kind: Refreshed, ID: s.id, Subject: g.Subject, Outcome: "ok", Took: s.m.cfg.Now().Sub(began), Err: err}
-	if failed := failureOf(err); failed != nil {
+	failed := failureOf(err)
+	if failed != nil {
 		e.Outcome = failed.Class.String()
 	}
+	s.m.breaker.heard(failed)
 	s.m.observe(e)
 	return renewal, err
 }

@@ -20,6 +20,12 @@ type Session struct {
 	seen  atomic.Int64 // unix nanoseconds of the last activity, written down or not
 	noted atomic.Bool  // stands in the manager's list of activity to be written
 
+	changed atomic.Bool   // another process may have written the record since
+	epoch   atomic.Uint64 // of the manager's memory, when the state was last known to be the newest
+	watched atomic.Bool   // somebody waits on Done
+
+	stoodBack atomic.Int64 // unix nanoseconds until when no flight starts that nobody waits for
+
 	write sync.Mutex // held while a new State is made and stored
 
 	mu      sync.Mutex
@@ -37,7 +43,12 @@ func (s *Session) State() *State { return s.state.Load() }
 // Done is closed when the session has ended, for streams. The streams of a session that a
 // new login of the same user continues live on, and end with the successor. Whoever waits
 // has to hold the Session meanwhile.
-func (s *Session) Done() <-chan struct{} { return s.life.done }
+func (s *Session) Done() <-chan struct{} {
+	if !s.watched.Load() {
+		s.watched.Store(true)
+	}
+	return s.life.done
+}
 
 // Seen returns the time of the last activity, written down or not.
 func (s *Session) Seen() time.Time { return time.Unix(0, s.seen.Load()) }
