@@ -90,10 +90,11 @@ func (g *Gateway) clientOf(r *http.Request) client {
 		return c
 	}
 	c.trusted = true
-	if h := last(r.Header["X-Forwarded-Host"]); h != "" {
+	nearest := last(r.Header["Forwarded"])
+	if h := agreed(last(r.Header["X-Forwarded-Host"]), forwarded(nearest, "host")); h != "" {
 		c.host = h
 	}
-	if p := strings.ToLower(last(r.Header["X-Forwarded-Proto"])); p == "http" || p == "https" {
+	if p := strings.ToLower(agreed(last(r.Header["X-Forwarded-Proto"]), forwarded(nearest, "proto"))); p == "http" || p == "https" {
 		c.proto = p
 	}
 	hops := list(r.Header["X-Forwarded-For"])
@@ -161,15 +162,36 @@ func last(lines []string) string {
 	return ""
 }
 
+// agreed is what two headers say of the same thing, if only one does or both say the same.
+// Else one of them came through from outside, and nobody can tell which.
+func agreed(a, b string) string {
+	switch {
+	case a == "":
+		return b
+	case b == "" || strings.EqualFold(a, b):
+		return a
+	}
+	return ""
+}
+
 // forwardedFor returns the for parameters of a Forwarded header (RFC 7239 §5.2).
 func forwardedFor(lines []string) []string {
 	var out []string
 	for _, element := range list(lines) {
-		for pair := range strings.SplitSeq(element, ";") {
-			if name, value, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && strings.EqualFold(name, "for") {
-				out = append(out, hostOnly(strings.Trim(value, `"`)))
-			}
+		if node := forwarded(element, "for"); node != "" {
+			out = append(out, hostOnly(node))
 		}
 	}
 	return out
+}
+
+// forwarded returns a parameter of one element of a Forwarded header (RFC 7239 §4), "" if
+// it has none.
+func forwarded(element, parameter string) string {
+	for pair := range strings.SplitSeq(element, ";") {
+		if name, value, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && strings.EqualFold(name, parameter) {
+			return strings.Trim(value, `"`)
+		}
+	}
+	return ""
 }

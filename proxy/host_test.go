@@ -44,6 +44,9 @@ func TestAChainIsBelievedFromTheRight(t *testing.T) {
 		{"127.0.0.0/8", "X-Forwarded-Proto: HTTP\r\nX-Forwarded-For: ::ffff:1.2.3.4", "1.2.3.4", "1.2.3.4, 127.0.0.1", publicHost, "http"},
 		{"127.0.0.0/8", `Forwarded: for=9.9.9.9;proto=https, for="[2001:db8::1]:4711"`, "2001:db8::1", "2001:db8::1, 127.0.0.1", publicHost, "https"},
 		{"127.0.0.0/8", "Forwarded: for=9.9.9.9\r\nX-Forwarded-For: 1.1.1.1", "127.0.0.1", "127.0.0.1", publicHost, "https"},
+		{"127.0.0.0/8", "Forwarded: host=evil.example;proto=https, for=1.1.1.1;Host=\"app.example.com:443\";proto=http", "1.1.1.1", "1.1.1.1, 127.0.0.1", publicHost + ":443", "http"},
+		{"127.0.0.0/8", "Forwarded: host=evil.example;proto=http\r\nX-Forwarded-Host: other.example\r\nX-Forwarded-Proto: https", "127.0.0.1", "127.0.0.1", publicHost, "https"},
+		{"", "Forwarded: host=evil.example;proto=http", "127.0.0.1", "127.0.0.1", publicHost, "https"},
 		{"127.0.0.0/8", "X-Forwarded-Host: evil.example, app.example.com", "127.0.0.1", "127.0.0.1", publicHost, "https"},
 	} {
 		up := api(t, nil)
