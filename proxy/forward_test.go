@@ -281,6 +281,27 @@ func TestBytesStreamBothWays(t *testing.T) {
 	}
 }
 
+func TestWhoSendsTooMuchReadsWhy(t *testing.T) {
+	f := open(t, []Route{{Path: "/", Upstream: api(t, nil).url, Access: Public, MaxBody: 1 << 10}})
+	for i := range 20 {
+		var body io.Reader = strings.NewReader(strings.Repeat("x", 32<<20))
+		if i%2 == 1 {
+			body = io.NopCloser(body) // of a length that nobody says
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+f.addr+"/x", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host, req.Close = publicHost, true
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustFail(t, reply{res}, BodyTooLarge)
+		_ = res.Body.Close()
+	}
+}
+
 func TestTrailersOfTheClientGoOnWithoutForgedNames(t *testing.T) {
 	trailer := make(chan http.Header, 1)
 	up := api(t, func(_ http.ResponseWriter, r *http.Request) {
