@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/cloakroom-bff/cloakroom/internal/app"
@@ -16,7 +18,11 @@ func (s *surroundings) demoCommand() *cobra.Command {
 		Example: "  cloakroom demo\n  cloakroom demo --listen localhost:9000",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return app.Demo(cmd.Context(), listen, s.stdout, s.stderr, release())
+			err := app.Demo(cmd.Context(), listen, s.stdout, s.stderr, release())
+			if _, ok := errors.AsType[*app.AddressError](err); ok {
+				return &usageError{err}
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "localhost:8080", "where the gateway listens: a loopback `address`")

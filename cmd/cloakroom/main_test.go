@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,6 +19,15 @@ func TestMain(m *testing.M) {
 			os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 		},
 	})
+}
+
+func TestAnAddressThatTheDemoRefusesIsWrongUsage(t *testing.T) {
+	t.Parallel()
+	for _, listen := range []string{"0.0.0.0:0", "example.com:80", "8080"} {
+		if code := run(t.Context(), []string{"demo", "--listen", listen}, nil, nil, io.Discard, io.Discard); code != exitUsage {
+			t.Errorf("%s: exit code %d", listen, code)
+		}
+	}
 }
 
 // The command line as its users see it: each file in testdata is a transcript.

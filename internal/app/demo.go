@@ -151,14 +151,23 @@ func demoConfig(st stage, upstream string) *config.Config {
 	}
 }
 
+// AddressError says that the demo does not listen at an address, whoever may own it.
+type AddressError struct {
+	Listen string // as it was given
+	Remedy string // what to write
+}
+
+// Error implements error.
+func (e *AddressError) Error() string { return "demo: --listen " + e.Listen + ": " + e.Remedy }
+
 // listenLoopback refuses every other address: the demo's provider signs in anybody.
 func listenLoopback(ctx context.Context, listen string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
-		return nil, fmt.Errorf("demo: --listen %s: write host and port, such as localhost:8080", listen)
+		return nil, &AddressError{listen, "write host and port, such as localhost:8080"}
 	}
 	if addr, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !addr.IsLoopback()) {
-		return nil, fmt.Errorf("demo: --listen %s: the demo lets anybody in, so it listens on loopback only: write localhost:8080", listen)
+		return nil, &AddressError{listen, "the demo lets anybody in, so it listens on loopback only: write localhost:8080"}
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
