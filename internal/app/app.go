@@ -22,7 +22,6 @@ import (
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
 	"github.com/cloakroom-bff/cloakroom/session"
-	"github.com/cloakroom-bff/cloakroom/session/boltstore"
 )
 
 // How long a shutdown waits: for requests, and then for refreshes.
@@ -34,7 +33,7 @@ const (
 // App is a gateway with all its parts, listening. Run it once.
 type App struct {
 	log      *slog.Logger
-	store    *boltstore.Store
+	store    store
 	sessions *session.Manager
 	provider *oidc.Client
 	metrics  *telemetry.Metrics

@@ -22,6 +22,7 @@ import (
 	"github.com/cloakroom-bff/cloakroom/proxy"
 	"github.com/cloakroom-bff/cloakroom/session"
 	"github.com/cloakroom-bff/cloakroom/session/boltstore"
+	"github.com/cloakroom-bff/cloakroom/session/redisstore"
 )
 
 // Logger returns the logger that a configuration asks for, writing to w.
@@ -60,7 +61,7 @@ func assemble(ctx context.Context, cfg *config.Config, x extras) (*App, error) {
 
 // open makes the parts, each of those before it.
 func (a *App) open(ctx context.Context, cfg *config.Config, x extras) (err error) {
-	if a.store, err = boltstore.Open(cfg.Session.Store.Bolt, boltstore.Options{Log: x.log}); err != nil {
+	if a.store, err = openStore(cfg.Session, x.log); err != nil {
 		return fmt.Errorf("session.store: %w", err)
 	}
 	if a.provider, err = newProvider(cfg, x.log, a.metrics); err != nil {
@@ -74,6 +75,30 @@ func (a *App) open(ctx context.Context, cfg *config.Config, x extras) (err error
 		return err
 	}
 	return a.listen(ctx, cfg, gateway)
+}
+
+// store is a session store with a life of its own.
+type store interface {
+	session.Store
+	Run(ctx context.Context) error
+	Close() error
+}
+
+// openStore opens the file of one process, or the Redis of many. A file that cannot be
+// opened is an error; a Redis that is away is none, and is waited for.
+func openStore(s config.Session, log *slog.Logger) (store, error) {
+	if s.Store.URL.IsZero() {
+		file, err := boltstore.Open(s.Store.Bolt, boltstore.Options{Log: log})
+		if err != nil {
+			return nil, err
+		}
+		return file, nil
+	}
+	shared, err := redisstore.Open(s.Store.URL.Reveal(), redisstore.Options{WaitReplicas: s.WaitReplicas, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return shared, nil
 }
 
 // listen opens what is not open yet.
@@ -186,8 +211,9 @@ func newSessions(cfg *config.Config, a *App, x extras) (*session.Manager, error)
 		Exchange:   cfg.Provider.Timeout + time.Second,
 		LostAnswer: map[config.UnknownOutcome]session.LostAnswer{config.WaitForExpiry: session.WaitForExpiry, config.RetryAtOnce: session.RetryAtOnce}[s.Refresh.UnknownOutcome],
 		KeepTokens: !cfg.Provider.RevokeOnLogout,
-		SoleOwner:  true, // bbolt admits one process
-		Log:        x.log,
+		SoleOwner:  s.Store.URL.IsZero(), // bbolt admits one process
+		StoreGrace: s.StoreGrace, Rate: s.Refresh.Rate.PerSecond(),
+		Log: x.log,
 		Observe: func(e session.Event) {
 			a.metrics.Session(e)
 			if x.event != nil {

@@ -135,7 +135,9 @@ func (f storeURL) read(r *reader, path string, n *node) {
 		f.to.Bolt = r.path(rest)
 	case "redis", "rediss", "redis-sentinel", "redis-cluster":
 		// The URL may hold a password, so nothing of it is repeated.
-		if u, err := url.Parse(whole.Reveal()); err != nil || u.Host == "" {
+		// Several hosts with ports, as Sentinel and Cluster have them, are no URL to net/url.
+		hosts, _, _ := strings.Cut(strings.TrimPrefix(rest, "//"), "/")
+		if hosts = hosts[strings.LastIndexByte(hosts, '@')+1:]; !strings.HasPrefix(rest, "//") || hosts == "" || strings.ContainsAny(rest, " \t") {
 			r.problem(path, "is no URL of a Redis: write one such as rediss://redis:6379/0")
 			return
 		}

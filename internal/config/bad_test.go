@@ -138,7 +138,7 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"a lost answer", "session:\n", "session:\n  refresh: {unknown_outcome: again}\n", `7:30: session.refresh.unknown_outcome: "again" is not known: write wait or retry`},
 
 	// What is still to come.
-	{"a Redis", "  keys", "  store: redis://:hunter2@redis:6379\n  keys", "7:10: session.store: not supported yet: write bolt:./cloakroom.db"},
+	{"a Redis without a host", "  keys", "  store: redis:///0\n  keys", "7:10: session.store: is no URL of a Redis: write one such as rediss://redis:6379/0"},
 	{"forward-auth", "session:\n", "forward_auth: {listen: \":4181\"}\nsession:\n", "6:24: forward_auth.listen: not supported yet: leave it out"},
 	{"two upstreams", "http://orders:9000", "[\"http://a:1\", \"http://b:1\"]", "10:5: routes[0].upstream: not supported yet: write one URL"},
 	{"h2c", "http://orders:9000", "h2c://orders:9000", "10:15: routes[0].upstream: not supported yet: write http:// or https://"},

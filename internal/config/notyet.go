@@ -22,11 +22,7 @@ func notYet(c *Config) []limit {
 		{"telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint != "", leaveOut},
 		{"provider.client_auth", p.ClientAuth != "" && !slices.Contains([]ClientAuth{SecretBasic, SecretPost, NoClientAuth}, p.ClientAuth), "write client_secret_basic or client_secret_post"},
 		{"provider.client_key_file", p.ClientKeyFile != "", "leave it out and write client_secret"},
-		{"session.store", !s.Store.URL.IsZero(), "write bolt:./cloakroom.db"},
 		{"session.max_per_user", s.MaxPerUser != 0, "write 0, or leave it out"},
-		{"session.store_grace", s.StoreGrace.Seconds() != 10, "write 10s, or leave it out"},
-		{"session.wait_replicas", s.WaitReplicas != 0, "write 0, or leave it out"},
-		{"session.refresh.rate", s.Refresh.Rate.Count != 20 || s.Refresh.Rate.Per.Seconds() != 1, "write 20/s, or leave it out"},
 	}
 	for i := range c.Routes {
 		limits = append(limits, c.Routes[i].notYet(element("routes", i))...)

@@ -90,7 +90,7 @@ func TestNoErrorHoldsASecret(t *testing.T) {
 		{"https://orders", "https://u:literal-client-secret@orders"},
 		{"https://orders", "htps://u:literal-client-secret@orders"},
 		{"literal-api-key", "literal-api-key{"},
-		{"keys:", "store: redis://:literal-client-secret@x\n  keys:"},
+		{"keys:", "store: redis://:literal-client-secret@\n  keys:"},
 		{"keys:", "store: \"redis://:literal-client-secret@ x\"\n  keys:"},
 		{"keys:", "store: literal-client-secret\n  keys:"},
 	} {

@@ -24,6 +24,14 @@ type Rate struct {
 	Per   time.Duration
 }
 
+// PerSecond is the rate as a number of times in a second.
+func (r Rate) PerSecond() float64 {
+	if r.Per == 0 {
+		return 0
+	}
+	return float64(r.Count) / r.Per.Seconds()
+}
+
 // The functions here read a scalar. An error goes on where the value was shown, such as
 // "ten" + " is no duration: …", and does not repeat it: it might be a secret.
 
