@@ -26,6 +26,7 @@ func (s *surroundings) runCommand() *cobra.Command {
 			if err != nil {
 				return &usageError{err}
 			}
+			defer raiseHeapFloor()()
 			lines := telemetry.NewLines(s.stderr)
 			defer func() { _ = lines.Close() }() // a log that cannot be written has nobody to tell
 			log := app.Logger(lines, cfg.Log)
