@@ -68,7 +68,7 @@ func believed(r *http.Request, public string) bool {
 	q := classify(r)
 	if !q.metadata {
 		// A WebSocket handshake accepts no HTML; it passes by its Origin.
-		return len(origin) == 1 || one(r.Header, "X-CSRF") == "1" || q.topLevel
+		return len(origin) == 1 || one(r.Header, "X-Csrf") == "1" || q.topLevel
 	}
 	return q.sameOrigin || q.topLevel && knownSite(one(r.Header, "Sec-Fetch-Site"))
 }
@@ -81,9 +81,9 @@ func knownSite(site string) bool {
 
 // one returns the header's value if there is exactly one line of it, "" if there is none,
 // and a value that nothing believes if there are more: whoever repeats it hopes that two
-// readers choose differently.
+// readers choose differently. name is canonical.
 func one(h http.Header, name string) string {
-	switch v := h[http.CanonicalHeaderKey(name)]; len(v) {
+	switch v := h[name]; len(v) {
 	case 0:
 		return ""
 	case 1:

@@ -12,38 +12,46 @@ import (
 // route leads to the same server, a client must not be able to make that promise itself.
 type hygiene struct {
 	ownCookie func(string) bool
-	always    map[string]bool // canonical names
-	untrusted map[string]bool // unless the peer is a trusted proxy
+	fates     map[string]fate // by canonical name
 }
 
+// fate is what becomes of a client's header.
+type fate int
+
+const (
+	passes fate = iota
+	dropped
+	ifTrusted // passes if the peer is a trusted proxy
+)
+
 func (g *Gateway) newHygiene(routes []Route) *hygiene {
-	h := &hygiene{ownCookie: g.ownCookie, always: set(
+	h := &hygiene{ownCookie: g.ownCookie, fates: map[string]fate{}}
+	h.decide(dropped,
 		"Authorization", "Dpop",
 		"Proxy", // CGI makes HTTP_PROXY of it, and a client in there believes that.
 		"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
 		"Http2-Settings", "Cloakroom-Error",
-	), untrusted: set(
+	)
+	h.decide(ifTrusted,
 		"X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Fastly-Client-Ip",
 		"X-Client-Ip", "X-Cluster-Client-Ip", "X-Envoy-External-Address", "X-Azure-Clientip",
 		"X-Original-Url", "X-Original-Uri", "X-Original-Method", "X-Original-Host", "X-Rewrite-Url",
 		"X-Forwarded", "X-Scheme", "X-Url-Scheme", "Front-End-Https",
 		"Client-Cert", "Client-Cert-Chain", "X-Client-Cert", "Ssl-Client-Cert", "X-Ssl-Client-Cert",
 		"Remote-User", "Remote-Groups", "Remote-Name", "Remote-Email", "X-Remote-User",
-	)}
+	)
 	for _, r := range routes {
 		for name := range r.SetHeaders {
-			h.always[canonicalTwin(name)] = true
+			h.decide(dropped, canonicalTwin(name))
 		}
 	}
 	return h
 }
 
-func set(names ...string) map[string]bool {
-	m := make(map[string]bool, len(names))
-	for _, n := range names {
-		m[n] = true
+func (h *hygiene) decide(f fate, names ...string) {
+	for _, name := range names {
+		h.fates[name] = f
 	}
-	return m
 }
 
 // hopByHop are the headers that belong to one connection, and those that frame a message.
@@ -81,23 +89,25 @@ func canonicalTwin(name string) string {
 // drops reports whether a client's header goes no further. name is as the server has
 // canonicalised it.
 func (h *hygiene) drops(name string, trusted bool) bool {
-	if strings.ContainsFunc(name, func(c rune) bool { return c == '_' || c == '.' }) {
+	if strings.IndexByte(name, '_') >= 0 || strings.IndexByte(name, '.') >= 0 {
 		name = canonicalTwin(name)
 		if hopByHop(name) {
 			return true
 		}
 	}
-	switch {
-	case h.always[name]:
+	switch h.fates[name] {
+	case dropped:
 		return true
-	case name[0] == 'P':
-		return strings.HasPrefix(name, "Proxy-")
-	case trusted || name[0] == 'A':
-		return false
-	case strings.HasPrefix(name, "X-"):
-		return h.untrusted[name] || strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Auth-Request-")
+	case ifTrusted:
+		return !trusted
 	}
-	return h.untrusted[name]
+	switch name[0] {
+	case 'P':
+		return strings.HasPrefix(name, "Proxy-")
+	case 'X':
+		return !trusted && (strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Auth-Request-"))
+	}
+	return false
 }
 
 // rewrite makes the upstream's request of the client's. It runs after hop-by-hop headers

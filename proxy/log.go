@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"time"
 )
 
 // statusClientLeft is what the log says where nobody was left to answer; nginx made the
@@ -26,35 +27,44 @@ func (g *Gateway) finish(x *exchange, r *http.Request, panicked any) {
 			x.status = statusClientLeft
 		}
 	}
-	took := g.cfg.Now().Sub(x.began)
-	level := slog.LevelInfo
-	if x.code.status() >= 500 && x.code != "" {
-		level = slog.LevelWarn
-	}
-	if ctx := r.Context(); g.cfg.Log.Enabled(ctx, level) {
-		attrs := make([]slog.Attr, 0, 9)
-		attrs = append(attrs,
-			slog.String("method", r.Method),
-			slog.String("host", x.client.host),
-			slog.String("path", shortened(x.path)),
-			slog.String("route", x.name),
-			slog.Int("status", x.status),
-			slog.Duration("took", took),
-			slog.String("client", x.client.addr))
-		if x.code != "" {
-			attrs = append(attrs, slog.String("code", string(x.code)))
-		}
-		if x.err != nil {
-			attrs = append(attrs, slog.String("error", x.err.Error()))
-		}
-		g.cfg.Log.LogAttrs(ctx, level, "request", attrs...)
-	}
+	now := g.cfg.Now()
+	took := now.Sub(x.began)
+	g.logRequest(x, r, now, took)
 	if g.cfg.Observe != nil {
 		g.cfg.Observe(Served{Route: x.name, Method: r.Method, Status: x.status, Code: string(x.code), Took: took})
 	}
 	if abort {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// logRequest writes the line. It makes the record itself, since the logger's own methods
+// look for the caller on the stack, on every request, and it is always this one.
+func (g *Gateway) logRequest(x *exchange, r *http.Request, now time.Time, took time.Duration) {
+	level := slog.LevelInfo
+	if x.code.status() >= 500 && x.code != "" {
+		level = slog.LevelWarn
+	}
+	ctx, handler := r.Context(), g.cfg.Log.Handler()
+	if !handler.Enabled(ctx, level) {
+		return
+	}
+	line := slog.NewRecord(now, level, "request", 0)
+	line.AddAttrs(
+		slog.String("method", r.Method),
+		slog.String("host", x.client.host),
+		slog.String("path", shortened(x.path)),
+		slog.String("route", x.name),
+		slog.Int("status", x.status),
+		slog.Duration("took", took),
+		slog.String("client", x.client.addr))
+	if x.code != "" {
+		line.AddAttrs(slog.String("code", string(x.code)))
+	}
+	if x.err != nil {
+		line.AddAttrs(slog.String("error", x.err.Error()))
+	}
+	_ = handler.Handle(ctx, line) // a log that cannot be written has nobody to tell
 }
 
 // recovered answers for a handler that panicked and reports whether the connection has to
