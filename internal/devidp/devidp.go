@@ -192,7 +192,8 @@ func (p *Provider) routes() http.Handler {
 	handle("POST /end_session", EndSessionEndpoint, p.serveEndSession)
 	handle("POST /sign-out", EndSessionEndpoint, p.serveSignOut)
 	handle("GET /v2/logout", EndSessionEndpoint, p.serveOwnLogout(LogoutAuth0, "returnTo"))
-	handle("GET /logout", EndSessionEndpoint, p.serveOwnLogout(LogoutCognito, "logout_uri"))
+	// Cognito's login pages are on another host than its issuer, at that one's root.
+	mux.Handle("GET /logout", p.endpoint(EndSessionEndpoint, p.serveOwnLogout(LogoutCognito, "logout_uri")))
 	return mux
 }
 

@@ -34,7 +34,7 @@ func (p *Provider) readHint(text string) (hint, bool) {
 		if json.Unmarshal(payload, &h) != nil {
 			return hint{}, false
 		}
-		return h, h.Issuer == p.Issuer()
+		return h, h.Issuer == p.tokenIssuer(p.turned())
 	}
 	return hint{}, false
 }
