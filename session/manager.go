@@ -19,6 +19,9 @@ type Config struct {
 	Keys      *Keyring  // required
 	Refresher Refresher // required
 
+	// Issuer is asked for client tokens and exchanged ones; nil means that there are none.
+	Issuer TokenIssuer
+
 	// IdleTimeout ends a session without activity; zero means 8 hours.
 	IdleTimeout time.Duration
 	// AbsoluteTimeout ends a session whatever happens; zero means 168 hours.
@@ -92,6 +95,7 @@ type Manager struct {
 	activity activity
 	outbox   outbox
 	flights  flights
+	clients  clientTokens
 	memory   memory
 	breaker  *breaker
 	budget   *budget

@@ -16,6 +16,8 @@ type flight struct {
 	forced bool   // by Refresh, whatever the token's age
 	since  uint64 // the grant's generation when Refresh was called
 
+	refused Token // by an API, so that another one is wanted; empty if none was
+
 	away atomic.Pointer[StoreError] // why the answer cannot be stored, while it cannot
 
 	done chan struct{} // closed when at and err are set
@@ -90,6 +92,9 @@ func (s *Session) Refresh(ctx context.Context) error {
 			continue
 		}
 		if f.forced || err == nil && s.State().Grant.Generation > since || err != nil && !f.elsewhere(Target{}, err) {
+			if err == nil {
+				s.dropExchanges()
+			}
 			return err
 		}
 	}
@@ -259,6 +264,9 @@ func (f *flight) already(s *Session, st *State, now time.Time) (AccessToken, boo
 	if f.forced {
 		return at, st.Grant.Generation > f.since && at.Holds(now)
 	}
+	if f.refused != "" {
+		return at, at.Token != f.refused && at.Holds(now)
+	}
 	return at, at.Holds(now) && !at.Due(now, s.window(at))
 }
 
@@ -270,7 +278,7 @@ func (s *Session) admit(ctx context.Context, f *flight, st *State, now time.Time
 	}
 	line, cancel := context.WithTimeout(ctx, s.m.cfg.Wait)
 	defer cancel()
-	err := s.m.budget.take(line, st.Grant.Subject, f.forced || !st.Grant.Access[f.target].Holds(now))
+	err := s.m.budget.take(line, st.Grant.Subject, f.forced || f.refused != "" || !st.Grant.Access[f.target].Holds(now))
 	if errors.Is(err, errNotNow) {
 		s.stoodBack.Store(now.Add(standBackFor).UnixNano())
 	}

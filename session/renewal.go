@@ -24,7 +24,7 @@ func (s *Session) store(ctx context.Context, f *flight, g *Grant, r *Renewal, at
 				}
 				return errOvertaken
 			}
-			st.renew(f.target, r, at, good)
+			st.renew(f, r, at, good)
 			return nil
 		})
 		if err == nil {
@@ -53,7 +53,7 @@ func (s *Session) handIn(st *State, r *Renewal) error {
 }
 
 // renew puts a renewal into the grant.
-func (st *State) renew(t Target, r *Renewal, at AccessToken, good bool) {
+func (st *State) renew(f *flight, r *Renewal, at AccessToken, good bool) {
 	st.Attempt = nil
 	st.Grant.Generation++
 	if r.RefreshToken != "" {
@@ -65,8 +65,10 @@ func (st *State) renew(t Target, r *Renewal, at AccessToken, good bool) {
 	}
 	st.Trouble = nil
 	access := make(map[Target]AccessToken, len(st.Grant.Access)+1)
-	maps.Copy(access, st.Grant.Access)
-	access[t] = at
+	if !f.forced { // else they know nothing of the new roles that were asked for
+		maps.Copy(access, st.Grant.Access)
+	}
+	access[f.target] = at
 	st.Grant.Access = access
 }
 

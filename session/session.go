@@ -32,6 +32,9 @@ type Session struct {
 	flight  *flight             // guarded by mu: the refresh under way, nil if none
 	forced  time.Time           // guarded by mu: when Refresh was last let through
 	blocked map[Target]*blocked // guarded by mu: targets that the provider will not serve
+
+	renewals  map[Target]*renewals // guarded by mu: tokens that were replaced since an API refused them
+	exchanges map[Target]*supply   // guarded by mu: tokens that the session's own was traded for
 }
 
 // ID returns the name of the session's record.
@@ -264,6 +267,9 @@ func (s *Session) publish(st *State) {
 		}
 	}
 	s.saw(st.Seen)
+	if st.Ended != "" {
+		s.dropExchanges()
+	}
 	if st.over() {
 		s.life.end()
 	}
