@@ -42,6 +42,8 @@ type Knobs struct {
 	OmitExpiresIn bool `json:"omit_expires_in"`
 	// TokenType is the token_type of answers; empty means Bearer.
 	TokenType string `json:"token_type"`
+	// IssuedTokenType is the issued_token_type of token exchanges; empty tells the truth.
+	IssuedTokenType string `json:"issued_token_type"`
 	// OmitAccessToken leaves access_token out.
 	OmitAccessToken bool `json:"omit_access_token"`
 

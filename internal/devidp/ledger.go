@@ -30,6 +30,8 @@ type Stats struct {
 	SignIns          int `json:"sign_ins"`          // pages filled in, and automatic logins
 	Exchanges        int `json:"exchanges"`         // codes redeemed
 	Refreshes        int `json:"refreshes"`         // refresh tokens redeemed
+	ClientTokens     int `json:"client_tokens"`     // by client credentials
+	TokenExchanges   int `json:"token_exchanges"`   // subject tokens traded (RFC 8693)
 	Refused          int `json:"refused"`           // token requests answered with an OAuth error
 	CodeReuses       int `json:"code_reuses"`       // codes that came again
 	Reuses           int `json:"reuses"`            // used refresh tokens that came again and were refused

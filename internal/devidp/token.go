@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// serveToken exchanges codes and refresh tokens (RFC 6749 §4.1.3, §6).
+// serveToken exchanges codes and refresh tokens (RFC 6749 §4.1.3, §6), and issues what
+// needs neither.
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	body, err := p.exchange(r)
 	if err != nil {
@@ -39,10 +40,14 @@ func (p *Provider) exchange(r *http.Request) (map[string]any, error) {
 		return p.redeemCode(r.Context(), client, form)
 	case "refresh_token":
 		return p.redeemRefreshToken(r.Context(), client, form)
+	case "client_credentials":
+		return p.issueToClient(client, form)
+	case grantTokenExchange:
+		return p.tradeToken(client, form)
 	case "":
 		return nil, refuse("invalid_request", "grant_type is missing")
 	}
-	return nil, refuse("unsupported_grant_type", "only authorization_code and refresh_token are spoken here")
+	return nil, refuse("unsupported_grant_type", "only codes, refresh tokens, client credentials and token exchange are spoken here")
 }
 
 // redeemCode answers with the tokens of a login.
@@ -262,14 +267,13 @@ type issue struct {
 	noIDToken, noRefreshToken bool // since the refresh names no scope for it
 }
 
-// answer makes the tokens and the body that carries them (RFC 6749 §5.1).
-func (p *Provider) answer(k Knobs, i issue) (map[string]any, error) {
+// accessAnswer makes an access token and the body that carries it (RFC 6749 §5.1).
+func (p *Provider) accessAnswer(k Knobs, i issue) (access string, body map[string]any, err error) {
 	ttl := orDuration(k.AccessTokenTTL, 5*time.Minute)
-	access, err := p.newAccessToken(k, i, ttl)
-	if err != nil {
-		return nil, err
+	if access, err = p.newAccessToken(k, i, ttl); err != nil {
+		return "", nil, err
 	}
-	body := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": int(ttl.Seconds())}
+	body = map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": int(ttl.Seconds())}
 	if k.TokenType != "" {
 		body["token_type"] = k.TokenType
 	}
@@ -284,6 +288,15 @@ func (p *Provider) answer(k Knobs, i issue) (map[string]any, error) {
 	}
 	if !k.OmitScope {
 		body["scope"] = strings.Join(i.scope, " ")
+	}
+	return access, body, nil
+}
+
+// answer makes the tokens of a login or a refresh.
+func (p *Provider) answer(k Knobs, i issue) (map[string]any, error) {
+	access, body, err := p.accessAnswer(k, i)
+	if err != nil {
+		return nil, err
 	}
 	if i.refreshToken != "" && !i.noRefreshToken {
 		body["refresh_token"] = i.refreshToken
