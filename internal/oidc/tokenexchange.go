@@ -1,0 +1,62 @@
+package oidc
+
+import (
+	"context"
+	"net/url"
+	"strings"
+
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
+// Names of the token exchange (RFC 8693 §2.1, §3).
+const (
+	grantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+	typeAccessToken    = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // the name of a type, no token
+	typeJWT            = "urn:ietf:params:oauth:token-type:jwt"
+)
+
+// ExchangeToken implements session.TokenIssuer: it trades a session's access token for one
+// for t (RFC 8693). What is no access token, or none that may be sent as Bearer, is refused
+// as BadTarget; a subject token that is not taken as Refused. A refresh token that comes
+// along is not kept. The failure is a *session.RefreshError.
+func (c *Client) ExchangeToken(ctx context.Context, subject session.Token, t session.Target) (session.AccessToken, error) {
+	got, failed := c.issue(ctx, url.Values{
+		"grant_type":           {grantTokenExchange},
+		"subject_token":        {subject.Reveal()},
+		"subject_token_type":   {typeAccessToken},
+		"requested_token_type": {typeAccessToken},
+	}, t)
+	switch {
+	case failed != nil && got != nil && got.answer.notBearer():
+		failed.Class = session.BadTarget
+	case failed != nil && failed.Code == "invalid_request" && failed.Class == session.Operator:
+		// So does RFC 8693 §2.2.2 call a subject token that is not valid.
+		failed.Class = session.Refused
+	case failed == nil:
+		failed = got.answer.notAccessToken()
+	}
+	if failed != nil {
+		return session.AccessToken{}, failed
+	}
+	return got.access, nil
+}
+
+// notBearer reports whether a good answer holds a token that no API takes as it is: N_A
+// says so by name (RFC 8693 §2.2.1).
+func (a *answer) notBearer() bool {
+	return a != nil && a.good() && a.flaw == sound && a.code() == "" && a.has("access_token") &&
+		a.has("token_type") && !strings.EqualFold(a.text("token_type"), "Bearer")
+}
+
+// notAccessToken refuses what was issued as something else than an access token: an ID
+// token or a refresh token on its way to an API would be a leak.
+func (a *answer) notAccessToken() *session.RefreshError {
+	switch kind := a.text("issued_token_type"); kind {
+	case typeAccessToken, typeJWT:
+		return nil
+	case "":
+		return failure(session.BadTarget, "", "the answer to the token exchange has no issued_token_type")
+	default:
+		return failure(session.BadTarget, "", "the token exchange issued no access token but "+short(kind))
+	}
+}
