@@ -62,33 +62,29 @@ func (g *Gateway) callback(w http.ResponseWriter, r *http.Request) error {
 	return g.finishLogin(w, r, answer, st, a)
 }
 
-// finishLogin redeems the code and begins the session. It runs on a context of its own:
-// a browser that leaves now must cost neither the grant nor the session.
+// finishLogin redeems the code and gives the browser the ticket of the session that began.
 func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request, answer *answer, st state, a *attempt) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishWait)
-	defer cancel()
-	r = r.WithContext(ctx)
-	err := g.cfg.Sessions.Once(ctx, "state", a.ID, 2*attemptTTL)
-	if errors.Is(err, session.ErrUsed) {
-		return g.staleCallback(w, r, answer, st, err)
-	}
-	if err != nil {
+	l, first, err := g.logins.share(r.Context(), keyOfLogin(a, answer), g.cfg.Now, func(l *login) { g.redeem(l, r, answer, st, a) })
+	switch {
+	case err != nil:
 		return err
+	case errors.Is(l.err, session.ErrUsed):
+		return g.staleCallback(w, r, answer, st, l.err)
+	case !l.spent:
+		return l.err
+	}
+	if !first && l.err == nil {
+		// It may have ended meanwhile, and an ended session is nobody's to take.
+		if _, err := g.cfg.Sessions.Open(r.Context(), l.ticket); err != nil {
+			return g.staleCallback(w, r, answer, st, err)
+		}
 	}
 	g.clearAttempt(w, a.ID)
-	grant, err := g.cfg.Provider.Exchange(ctx, answer.code, oidc.AuthRequest{
-		State: answer.state, Nonce: a.Nonce, Verifier: a.Verifier, Params: a.Asked,
-	})
-	if err != nil {
-		return g.notLoggedIn(w, r, a, g.loginProblem(st, err))
+	if l.err != nil {
+		return g.notLoggedIn(w, r, a, l.err)
 	}
-	grant.SessionState = answer.sessionState
-	s, ticket, err := g.begin(r, grant, a)
-	if err != nil {
-		return g.notLoggedIn(w, r, a, err)
-	}
-	g.setTicket(w, ticket)
-	if err := g.rememberSession(w, r, a, s.ID()); err != nil {
+	g.setTicket(w, l.ticket)
+	if err := g.rememberSession(w, r, a, l.session); err != nil {
 		return err
 	}
 	g.pruneAttempts(w, r, maxAttempts)
@@ -96,6 +92,32 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request, answer *an
 		return g.tellParent(w, true)
 	}
 	return g.hop(w, r, st.returnURL)
+}
+
+// redeem uses the state up, presents the code and begins the session. It runs on a context
+// of its own: a browser that leaves now must cost neither the grant nor the session.
+func (g *Gateway) redeem(l *login, r *http.Request, answer *answer, st state, a *attempt) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishWait)
+	defer cancel()
+	if err := g.cfg.Sessions.Once(ctx, "state", a.ID, 2*attemptTTL); err != nil {
+		l.err = err
+		return
+	}
+	l.spent = true
+	grant, err := g.cfg.Provider.Exchange(ctx, answer.code, oidc.AuthRequest{
+		State: answer.state, Nonce: a.Nonce, Verifier: a.Verifier, Params: a.Asked,
+	})
+	if err != nil {
+		l.err = g.loginProblem(st, err)
+		return
+	}
+	grant.SessionState = answer.sessionState
+	s, ticket, err := g.begin(r.WithContext(ctx), grant, a)
+	if err != nil {
+		l.err = err
+		return
+	}
+	l.session, l.ticket, l.err = s.ID(), ticket, nil
 }
 
 // begin stores the new session in the place of the browser's old one. A grant that cannot

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/devidp"
 	"github.com/cloakroom-bff/cloakroom/session"
@@ -88,12 +90,14 @@ func TestARepeatedCallbackGoesToItsReturnURL(t *testing.T) {
 }
 
 func TestAStateWorksOnceEvenIfTheBrowserKeepsItsAttempt(t *testing.T) {
-	h := newHouse(t)
+	var late atomic.Int64
+	h := newHouse(t, func(c *Config) { c.Now = func() time.Time { return time.Now().Add(time.Duration(late.Load())) } })
 	b := h.browser(t)
 	callback := b.atProvider(t, b.startLogin(t, "/bff/login"), "alice")
 	kept := maps.Clone(b.jar)
 	b.visit(t, "cross-site", callback)
 	b.jar = kept
+	late.Store(int64(loginKept))
 	target := hopTarget(t, b.visit(t, "cross-site", callback))
 	wantProblem(t, b.visit(t, "same-origin", target), http.StatusBadRequest, LoginFailed)
 	if n := h.provider.Stats().Exchanges; n != 1 {

@@ -153,6 +153,7 @@ type Gateway struct {
 	hosts  hosts
 	pages  *pages
 	own    map[string]map[string]endpoint // endpoint's path below base → method → handler
+	logins logins
 }
 
 // endpoint is a handler that returns what went wrong instead of answering it.
