@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"errors"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ func TestOneHandleForOneSession(t *testing.T) {
 		for range 100 { // push it out of the cache
 			r.signIn()
 		}
+		r.store.breakWith(errors.New("nobody needs it: the session is in memory"))
 		again, err := r.Open(t.Context(), ticket)
 		if err != nil {
 			t.Fatal(err)
@@ -23,6 +25,7 @@ func TestOneHandleForOneSession(t *testing.T) {
 		if again != held {
 			t.Error("two handles for one session: a stream on the first would outlive its end")
 		}
+		r.store.breakWith(nil)
 		found, err := r.OfSubject(t.Context(), "https://idp.example", "alice")
 		if err != nil {
 			t.Fatal(err)
@@ -65,6 +68,53 @@ func TestASlowReaderBringsNoEndedSessionBack(t *testing.T) {
 		_, err := r.Open(t.Context(), ticket)
 		if reason(t, err) != session.LoggedOut {
 			t.Error(err)
+		}
+	})
+}
+
+// The same, but for a handle that is still there and knows better.
+func TestASlowReaderChangesNothingForWhoKnowsBetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		_, ticket := r.signIn()
+		r.halt()
+		r.start()
+		var held *session.Session
+		r.store.during("Load", func() {
+			var err error
+			if held, err = r.Open(t.Context(), ticket); err != nil {
+				t.Error(err)
+				return
+			}
+			if err := held.End(t.Context(), session.LoggedOut); err != nil {
+				t.Error(err)
+			}
+		})
+		_, err := r.Open(t.Context(), ticket)
+		if reason(t, err) != session.LoggedOut || held.State().Ended == "" {
+			t.Error(err)
+		}
+	})
+}
+
+func TestWhatASearchBringsHomeUpdatesMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.SoleOwner = false })
+		a, ticket := r.signIn()
+		elsewhere := r.other()
+		b, err := elsewhere.Open(t.Context(), ticket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		found, err := elsewhere.OfSubject(t.Context(), "https://idp.example", "alice")
+		if err != nil || len(found) != 1 || found[0] != b {
+			t.Fatalf("found %d, %v", len(found), err)
+		}
+		if got := b.State().Grant.RefreshToken; got != "rt-1" {
+			t.Errorf("memory holds %q", got.Reveal())
 		}
 	})
 }

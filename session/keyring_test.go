@@ -24,6 +24,30 @@ func TestAKeyHas32Bytes(t *testing.T) {
 	}
 }
 
+func TestAKeyringKeepsNothingThatItIsGiven(t *testing.T) {
+	secret := bytes.Repeat([]byte{1}, session.KeySize)
+	r, err := session.NewKeyring(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(secret)
+	box, err := r.Box("attempt", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := box.Seal("cookie", []byte("inside"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := ring(t, 1).Box("attempt", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := same.Open("cookie", sealed); err != nil {
+		t.Errorf("sealed under a key that was wiped by whoever gave it: %v", err)
+	}
+}
+
 func TestABoxOpensOnlyWhatWasSealedForItsPurposeAndName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		box := func(purpose string, keys ...byte) *session.Box {

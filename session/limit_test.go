@@ -195,6 +195,9 @@ func TestAnEndedSessionHasNoActivity(t *testing.T) {
 		before := r.store.written()
 		for range 10 {
 			s.Touch()
+			if err := s.Expire(t.Context()); err != nil {
+				t.Error(err)
+			}
 			time.Sleep(10 * time.Minute)
 		}
 		if n := r.store.written() - before; n != 0 {

@@ -237,9 +237,11 @@ func TestATombstoneIsForgottenAfterADay(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(23 * time.Hour)
-		_, err := r.Open(t.Context(), ticket)
-		if reason(t, err) != session.LoggedOut {
-			t.Error(err)
+		for _, m := range []*session.Manager{r.Manager, r.other()} {
+			_, err := m.Open(t.Context(), ticket)
+			if reason(t, err) != session.LoggedOut {
+				t.Error(err)
+			}
 		}
 		time.Sleep(2 * time.Hour)
 		if _, err := r.Open(t.Context(), ticket); !errors.Is(err, session.ErrNoSession) {
@@ -252,6 +254,9 @@ func TestATombstoneHoldsNoTokenButTheHintForMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, nil)
 		s, _ := r.signIn()
+		r.provider.delay = time.Hour // an attempt is under way
+		go func() { _ = s.Refresh(t.Context()) }()
+		synctest.Wait()
 		if err := s.End(t.Context(), session.LoggedOut); err != nil {
 			t.Fatal(err)
 		}
@@ -259,6 +264,15 @@ func TestATombstoneHoldsNoTokenButTheHintForMinutes(t *testing.T) {
 		st := s.State()
 		if st.Grant.RefreshToken != "" || st.Grant.Access != nil || st.Outbox != nil || st.Grant.IDToken == "" {
 			t.Error("a tombstone holds the ID token and nothing else")
+		}
+		if st.Grant.Claims != nil || st.Attempt != nil || st.Trouble != nil {
+			t.Error("a tombstone remembers what it has no use for")
+		}
+		r.store.mu.Lock()
+		index := r.store.records[s.ID()].Index
+		r.store.mu.Unlock()
+		if len(index) != 0 {
+			t.Error("a tombstone can be found by its subject")
 		}
 		time.Sleep(6 * time.Minute)
 		if s.State().Grant.IDToken != "" {
@@ -330,17 +344,22 @@ func TestKeepTokensRevokesNothing(t *testing.T) {
 }
 
 func TestANewLoginEndsTheOldSessionAndContinuesTheSameUsers(t *testing.T) {
-	for _, same := range []bool{true, false} {
-		t.Run(fmt.Sprintf("same user %v", same), func(t *testing.T) {
+	for _, row := range []struct {
+		name            string
+		issuer, subject string
+		same            bool
+	}{
+		{"the same user", "https://idp.example", "alice", true},
+		{"another user", "https://idp.example", "bob", false},
+		{"another issuer's user of that name", "https://other.example", "alice", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := open(t, nil)
 				old, ticket := r.signIn()
 				time.Sleep(30 * time.Second)
 				g := r.grant()
-				g.RefreshToken = "rt-new"
-				if !same {
-					g.Subject = "bob"
-				}
+				g.RefreshToken, g.Issuer, g.Subject = "rt-new", row.issuer, row.subject
 				s, newTicket, err := r.Begin(t.Context(), session.Start{Grant: g, Replaces: old.ID()})
 				if err != nil {
 					t.Fatal(err)
@@ -348,15 +367,15 @@ func TestANewLoginEndsTheOldSessionAndContinuesTheSameUsers(t *testing.T) {
 				if newTicket == ticket {
 					t.Error("the ticket did not change")
 				}
-				if got := s.State().Deadline.Equal(old.State().Deadline); got != same {
+				if got := s.State().Deadline.Equal(old.State().Deadline); got != row.same {
 					t.Errorf("deadline kept: %v", got)
 				}
 				_, err = r.Open(t.Context(), ticket)
 				if reason(t, err) != session.Replaced {
 					t.Error(err)
 				}
-				if closed(old.Done()) == same {
-					t.Errorf("the old session's streams are closed: %v", !same)
+				if closed(old.Done()) == row.same {
+					t.Errorf("the old session's streams are closed: %v", !row.same)
 				}
 				time.Sleep(2 * time.Second)
 				if _, _, revoked := r.provider.counts(); !slices.Equal(revoked, []session.Token{"rt-0"}) {

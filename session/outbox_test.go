@@ -44,6 +44,20 @@ func TestWhichEndsRevokeTheRefreshToken(t *testing.T) {
 	}
 }
 
+func TestARevocationBeginsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		s, _ := r.signIn()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // no time passes
+		if _, _, revoked := r.provider.counts(); len(revoked) != 1 {
+			t.Errorf("revoked %d", len(revoked))
+		}
+	})
+}
+
 func TestARefreshThatComesHomeAfterALogoutIsKeptIfTokensAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, func(c *session.Config) { c.KeepTokens = true })
@@ -67,6 +81,44 @@ func TestARefreshThatComesHomeAfterALogoutIsKeptIfTokensAre(t *testing.T) {
 			t.Error("the tombstone holds a refresh token")
 		}
 	})
+}
+
+func TestWhatComesHomeAfterALogoutJoinsWhatWaitsForTheProvider(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		fresh session.Token
+		want  []session.Token
+	}{
+		{"another refresh token", "rt-1", []session.Token{"rt-0", "rt-1"}},
+		{"the same one", "rt-0", []session.Token{"rt-0"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := open(t, nil)
+				r.provider.delay = 5 * time.Second
+				r.provider.revokeFail = errors.New("503")
+				r.provider.answer = func(n int, _ *session.Grant) (*session.Renewal, error) {
+					renewal := r.provider.good(n)
+					renewal.RefreshToken = row.fresh
+					return renewal, nil
+				}
+				s, _ := r.signIn()
+				go func() { _ = s.Refresh(t.Context()) }()
+				synctest.Wait()
+				if err := s.End(t.Context(), session.LoggedOut); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				r.provider.set(func(p *provider) { p.revokeFail = nil })
+				time.Sleep(time.Minute)
+				_, _, revoked := r.provider.counts()
+				slices.Sort(revoked)
+				if !slices.Equal(revoked, row.want) {
+					t.Errorf("revoked %d tokens", len(revoked))
+				}
+			})
+		})
+	}
 }
 
 // The crash comes between the answer to the logout and the first try at the provider.

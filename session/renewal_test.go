@@ -404,3 +404,19 @@ func TestARecordThatVanishesIsTheEnd(t *testing.T) {
 		}
 	})
 }
+
+func TestEndingWhatHasVanishedIsNoError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		s, _ := r.signIn()
+		r.store.mu.Lock()
+		delete(r.store.records, s.ID())
+		r.store.mu.Unlock()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Error(err)
+		}
+		if !closed(s.Done()) {
+			t.Error("the stream goes on")
+		}
+	})
+}

@@ -1,0 +1,153 @@
+package session
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func newRing(t *testing.T, b ...byte) *Keyring {
+	t.Helper()
+	var secrets [][]byte
+	for _, b := range b {
+		secrets = append(secrets, bytes.Repeat([]byte{b}, KeySize))
+	}
+	ring, err := NewKeyring(secrets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+func TestARecordIsBoundToItsIDTwice(t *testing.T) {
+	k := &newRing(t, 1).keys[0]
+	one, err := k.aead(ID{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := k.aead(ID{2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonce := make([]byte, one.NonceSize())
+	if bytes.Equal(one.Seal(nil, nonce, []byte("plain"), nil), two.Seal(nil, nonce, []byte("plain"), nil)) {
+		t.Error("two records share a key: writes to many would wear out its nonces")
+	}
+	id := ID{1}
+	sealed, err := newRing(t, 1).seal(id, []byte("plain"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := one.Open(nil, sealed[5:17], sealed[17:], nil); err == nil {
+		t.Error("the id is no additional data")
+	}
+	again, err := newRing(t, 1).seal(id, []byte("plain"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(sealed[5:17], again[5:17]) {
+		t.Error("a nonce was used twice")
+	}
+}
+
+func TestAnyChangeOfASealedRecordIsSeen(t *testing.T) {
+	ring := newRing(t, 2, 1)
+	sealed, err := ring.seal(ID{1}, []byte("plain"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range sealed {
+		changed := slices.Clone(sealed)
+		changed[i] ^= 1
+		if _, err := ring.open(ID{1}, changed); err == nil {
+			t.Errorf("byte %d was changed", i)
+		}
+		if _, err := ring.open(ID{1}, sealed[:i]); err == nil {
+			t.Errorf("cut off at %d", i)
+		}
+	}
+}
+
+func TestKeysThatShareAMarkAreBothTried(t *testing.T) {
+	sealed, err := newRing(t, 1).seal(ID{1}, []byte("plain"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := newRing(t, 3, 2, 1)
+	ring.keys[0].mark = ring.keys[2].mark
+	plain, err := ring.open(ID{1}, sealed)
+	if err != nil || string(plain) != "plain" {
+		t.Errorf("%q, %v", plain, err)
+	}
+}
+
+func TestPartsOfAHashAreKeptApart(t *testing.T) {
+	if hash([]byte("k"), "ab", "c") == hash([]byte("k"), "a", "bc") {
+		t.Error("two subjects of two issuers share an index entry")
+	}
+}
+
+func TestARecordOfANewerVersionIsNotMisread(t *testing.T) {
+	ring := newRing(t, 1)
+	for format, good := range map[int]bool{wireFormat: true, wireFormat + 1: false} {
+		plain, err := json.Marshal(map[string]any{"v": format, "unknown": true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed, err := ring.seal(ID{1}, plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readState(ring, Record{ID: ID{1}, Data: sealed}); (err == nil) != good {
+			t.Errorf("format %d: %v", format, err)
+		}
+	}
+}
+
+func TestAStateReadsAsItWasWritten(t *testing.T) {
+	ring, now := newRing(t, 1), time.Date(2026, 8, 1, 12, 0, 0, 123456789, time.UTC)
+	st := &State{
+		Grant: Grant{
+			Issuer: "https://idp.example", ClientID: "bff", Subject: "alice", ProviderSession: "sid", SessionState: "state", Nonce: "nonce",
+			RefreshToken: "rt", IDToken: "idt", Claims: map[string]any{"sub": "alice", "n": json.Number("12345678901234567890")},
+			AuthTime: now, ACR: "mfa", Generation: 7,
+			Access: map[Target]AccessToken{
+				{}: {"at", "Bearer", "openid", now, now.Add(time.Hour)},
+				{Audience: "a", Resource: "r", Scope: "s"}: {Token: "other", Issued: now},
+			},
+		},
+		Device: Device{"Firefox", "Linux", "192.0.2.0/24"}, Proof: "proof",
+		Created: now, Seen: now.Add(1), Deadline: now.Add(2),
+		Attempt: &Attempt{"holder", now, now.Add(3)},
+		Trouble: &Trouble{Operator, "invalid_client", map[string]string{"acr_values": "mfa"}, 3, now.Add(4), true},
+		Ended:   LoggedOut, EndedAt: now.Add(5), Successor: ID{9},
+		Outbox: &Outbox{[]Revocation{{"https://idp.example", "bff", "old"}}, 2, now.Add(6)},
+	}
+	r, err := st.record(ring, ID{1}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := readState(ring, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Tokens mask themselves in every print, so it is their wire forms that are compared.
+	if want, have := wireText(t, st), wireText(t, got); want != have {
+		t.Errorf("got %s, want %s", have, want)
+	}
+}
+
+// wireText is a state's wire form, with the access tokens in a fixed order.
+func wireText(t *testing.T, st *State) string {
+	t.Helper()
+	w := st.wire()
+	slices.SortFunc(w.Grant.Access, func(a, b wireAccess) int { return strings.Compare(a.Token, b.Token) })
+	text, err := json.Marshal(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
