@@ -11,47 +11,59 @@ import (
 // enter lets a request through a route, or says why not. Nothing goes out without what the
 // route names: a token it cannot have is an error, never a request without one.
 func (g *Gateway) enter(x *exchange, r *http.Request, rt *route) error {
-	if rt.Access != Public {
-		err := g.authorise(x, r, rt)
-		switch {
-		case err == nil:
-		case rt.Access == Optional && dead(err):
-			x.who, x.state, x.token = nil, nil, ""
-		default:
-			return g.unauthenticated(x, r, rt, err)
+	x.route = rt
+	err := g.authorise(x, r, rt)
+	switch {
+	case err != nil:
+	case rt.files != nil:
+		return rt.files.serve(x, r)
+	default:
+		// The session may turn out to be over when the upstream refuses its token.
+		if err = rt.forward(x, r); !needsLogin(err) {
+			return err
 		}
 	}
-	x.route = rt
-	if rt.files != nil {
-		return rt.files.serve(x, r)
-	}
-	return rt.forward(x, r)
+	return g.unauthenticated(x, r, rt, err)
 }
 
 // authorise finds the session of a request and the token that its route names.
 func (g *Gateway) authorise(x *exchange, r *http.Request, rt *route) error {
 	// Before the ticket is opened: a request that another site made the browser send must
 	// not even extend the session.
-	if !rt.InsecureNoCSRF && g.carriesTicket(r) {
+	if !rt.InsecureNoCSRF && (rt.forEverybody() || rt.asksTicket() && g.carriesTicket(r)) {
 		if err := g.checkCSRF(r); err != nil {
 			return err
 		}
 	}
+	if err := g.identify(x, r, rt); err != nil {
+		return err
+	}
+	err := g.fetch(r.Context(), x, rt)
+	if rt.quietly() && dead(err) {
+		x.who, x.state, x.token, x.kind = nil, nil, "", NoToken
+		return nil
+	}
+	return err
+}
+
+// identify finds the session of a request; without an error and without one the request
+// is anonymous.
+func (g *Gateway) identify(x *exchange, r *http.Request, rt *route) error {
+	if !rt.asksTicket() {
+		return nil
+	}
 	s, err := g.openTicket(r)
-	if err != nil {
+	switch {
+	case err == nil:
+	case dead(err) && (rt.quietly() || rt.Access != Required && !g.carriesTicket(r)):
+		return nil
+	default:
 		return err
 	}
 	if !rt.Background && !opensStream(r) {
 		s.Touch()
 	}
-	if rt.Token == UserToken && rt.Upstream != nil {
-		token, err := s.Token(r.Context(), session.Target{})
-		if err != nil {
-			return err
-		}
-		x.token = token.Token
-	}
-	x.who, x.state = s, s.State()
+	x.who = s
 	return nil
 }
 

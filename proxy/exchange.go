@@ -24,8 +24,13 @@ type exchange struct {
 	state  *session.State   // of the live session; nil: anonymous
 	who    *session.Session // as above
 	token  session.Token    // for the upstream; empty: none
+	kind   TokenKind        // whose it is
+	minted bool             // it was made while this request waited for it
+	kept   []byte           // the request's body, to be sent again; nil: it cannot be
 	body   *requestBody     // nil: the request has none
 	over   chan struct{}    // closed when the exchange of a stream is over; nil: no stream
+
+	replayed bool // sent to the upstream twice, since it refused the first token
 
 	status int   // 0: nothing was answered yet
 	code   Code  // of an error of the gateway's own

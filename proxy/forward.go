@@ -21,7 +21,7 @@ import (
 func (g *Gateway) newProxy(rt *route, transport http.RoundTripper) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:    rt.rewrite,
-		Transport:  transport,
+		Transport:  &replayer{g, transport},
 		BufferPool: &buffers{},
 		ErrorLog:   slog.NewLogLogger(g.cfg.Log.Handler(), slog.LevelDebug),
 		ModifyResponse: func(res *http.Response) error {
@@ -51,7 +51,13 @@ func (rt *route) forward(x *exchange, r *http.Request) error {
 	if r.ContentLength > rt.MaxBody {
 		return problem(BodyTooLarge, nil)
 	}
-	if r.ContentLength != 0 {
+	switch {
+	case r.ContentLength == 0:
+	case x.keepable(r):
+		if err := x.keep(r); err != nil {
+			return err
+		}
+	default:
 		x.body = &requestBody{ReadCloser: r.Body, left: rt.MaxBody, arrived: r.Trailer}
 		r.Body = x.body
 		if r.ProtoMajor == 1 {
@@ -130,6 +136,9 @@ func (rt *route) answered(x *exchange, res *http.Response) error {
 
 // failure says what a failed exchange with the upstream is to the client.
 func (x *exchange) failure(r *http.Request, err error) error {
+	if e, ok := errors.AsType[*renewalError](err); ok {
+		return e.err
+	}
 	if b := x.body; b != nil {
 		switch {
 		case b.over.Load():

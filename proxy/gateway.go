@@ -85,7 +85,7 @@ type Access int
 const (
 	Required Access = iota // a session, or 401, or the login
 	Optional               // anonymous without a session, else like Required
-	Public                 // anybody, without token and claims
+	Public                 // anybody, without claims and the user's token
 )
 
 // TokenKind says what Authorization a route's upstream gets.
@@ -96,6 +96,10 @@ const (
 	UserToken   TokenKind = iota // the session's access token
 	NoToken                      // none
 	Passthrough                  // the client's own Authorization, untouched
+
+	ClientToken       // the gateway's own (client credentials), whoever asks
+	UserOrClientToken // the session's; without a ticket the gateway's own
+	ExchangedToken    // one that the session's was traded for (RFC 8693)
 )
 
 // Unauthenticated says how a route answers a request that has no session.
@@ -122,6 +126,12 @@ type Route struct {
 	Token           TokenKind
 	Unauthenticated Unauthenticated
 
+	// Target is the audience, resource and scopes of the token for this upstream; the zero
+	// Target is the token of the login.
+	Target session.Target
+	// Require is what a session must have to use the route.
+	Require Require
+
 	SetHeaders    map[string]string // name → template: "{claims.sub}"
 	RemoveHeaders []string
 
@@ -142,7 +152,10 @@ type Served struct {
 	Method string
 	Status int    // 499 if the client left before there was an answer
 	Code   string // of an error of the gateway's own
-	Took   time.Duration
+	// Replayed says that the upstream refused the token, and got the request once more
+	// with another one.
+	Replayed bool
+	Took     time.Duration
 }
 
 // Gateway is an http.Handler. It is safe for concurrent use.

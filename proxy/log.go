@@ -31,7 +31,7 @@ func (g *Gateway) finish(x *exchange, r *http.Request, panicked any) {
 	took := now.Sub(x.began)
 	g.logRequest(x, r, now, took)
 	if g.cfg.Observe != nil {
-		g.cfg.Observe(Served{Route: x.name, Method: r.Method, Status: x.status, Code: string(x.code), Took: took})
+		g.cfg.Observe(Served{Route: x.name, Method: r.Method, Status: x.status, Code: string(x.code), Replayed: x.replayed, Took: took})
 	}
 	if abort {
 		panic(http.ErrAbortHandler)

@@ -177,7 +177,8 @@ func (g *Gateway) problemOfRefresh(err error) *Problem {
 		p.Code, p.Detail = InteractionRequired, "The sign-in service wants to see you."
 		p.LoginURL = g.loginURL("/") + g.demand(e.Demand)
 	case session.Denied:
-		p.Code, p.Detail, p.ClearTicket = AccessDenied, "The sign-in service refuses access.", true
+		// Of a token exchange: the session lives. If it did not, it would say so itself.
+		p.Code, p.Detail = AccessDenied, "The sign-in service refuses access."
 	case session.Refused:
 		p.Code, p.Detail, p.ClearTicket = SessionExpired, "The session has ended. Please sign in again.", true
 	case session.BadScope:

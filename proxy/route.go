@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cloakroom-bff/cloakroom/session"
 )
 
 // route is a Route that is ready to serve.
@@ -178,6 +180,12 @@ func (r *Route) check() error {
 		return errors.New("write either an upstream or files")
 	case r.Token == Passthrough && r.Access != Public:
 		return errors.New("token passthrough goes with access public only")
+	case r.Token == ExchangedToken && r.Access == Public:
+		return errors.New("token exchange needs a session, and access public asks for none")
+	case r.Token == UserOrClientToken && r.Access == Required:
+		return errors.New("token user_or_client is for requests without a session, too, and access required lets none in")
+	case r.Target != session.Target{} && !r.sendsToken():
+		return errors.New("audience, resource and scopes are those of a token, and the route sends none")
 	case r.Timeout < 0:
 		return errors.New("the timeout is negative")
 	case r.MaxBody < 0:
@@ -191,7 +199,21 @@ func (r *Route) check() error {
 			return fmt.Errorf("method %q cannot be routed", m)
 		}
 	}
+	if err := r.Require.check(r); err != nil {
+		return err
+	}
 	return r.checkUpstream(r.Upstream)
+}
+
+// sendsToken reports whether the gateway puts a token on any request of the route.
+func (r *Route) sendsToken() bool {
+	switch r.Token {
+	case NoToken, Passthrough:
+		return false
+	case UserToken, ExchangedToken:
+		return r.Upstream != nil && r.Access != Public
+	}
+	return r.Upstream != nil
 }
 
 func (r *Route) checkUpstream(u *url.URL) error {
