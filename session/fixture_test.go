@@ -216,6 +216,14 @@ func class(t *testing.T, err error) session.Class {
 	return failed.Class
 }
 
+// wantStoreError fails the test unless err says that the store could not tell.
+func wantStoreError(t *testing.T, err error) {
+	t.Helper()
+	if _, ok := errors.AsType[*session.StoreError](err); !ok {
+		t.Fatalf("got %v, want a StoreError", err)
+	}
+}
+
 // reason returns why a session ended.
 func reason(t *testing.T, err error) session.Reason {
 	t.Helper()

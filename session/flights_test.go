@@ -49,10 +49,7 @@ func TestAShutdownGivesUpOnAStoreThatStaysAway(t *testing.T) {
 		if err := r.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
-		var away *session.StoreError
-		if err := <-got; !errors.As(err, &away) {
-			t.Errorf("who waited got %v", err)
-		}
+		wantStoreError(t, <-got)
 		if err := r.Close(t.Context()); err == nil {
 			t.Error("closed twice")
 		}

@@ -247,8 +247,8 @@ func (m *Manager) replace(ctx context.Context, old, s *Session, goesOn bool) {
 		m.log.WarnContext(ctx, "the browser's old session could not be ended", "session", old.id.String(), "err", err)
 		return
 	}
-	if goesOn && old.State().Successor == s.id { // and nobody ended it before us
-		s.inherit(old)
+	if goesOn {
+		s.inherit(old) // also if somebody ended it before us: its streams are over already
 	}
 }
 

@@ -178,7 +178,7 @@ func (m *Manager) attendOutbox(ctx context.Context, s *Session) error {
 func retryRevocation(tries int) time.Duration {
 	// None, if what came home from a refresh joined the outbox during the first try.
 	d := time.Second << min(max(tries-1, 0), 4)
-	return d/2 + rand.N(d/2)
+	return d/2 + rand.N(d/2) //nolint:gosec // jitter is no secret
 }
 
 // revoke tries each token once and takes those that are dead out of the outbox; the rest

@@ -416,5 +416,5 @@ func (s *Session) refused(ctx context.Context, f *flight, g *Grant, failed *Refr
 // half a second doubling to five.
 func backoff(n int) time.Duration {
 	d := min(time.Second/2<<min(n-1, 8), 5*time.Second)
-	return d/2 + rand.N(d/2)
+	return d/2 + rand.N(d/2) //nolint:gosec // jitter is no secret
 }

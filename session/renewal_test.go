@@ -116,10 +116,7 @@ func TestAStoreThatFailsLosesNoRefreshToken(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		_, err := s.Token(t.Context(), session.Target{})
-		var away *session.StoreError
-		if !errors.As(err, &away) {
-			t.Fatalf("got %v, want a StoreError", err)
-		}
+		wantStoreError(t, err)
 		time.Sleep(time.Minute)
 		r.store.breakWith(nil)
 		time.Sleep(2 * time.Second)
@@ -144,10 +141,7 @@ func TestAFullStoreKeepsTheRefreshTokenUnpresented(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		r.store.breakWith(errors.New("no space left on device"))
 		_, err := s.Token(t.Context(), session.Target{})
-		var away *session.StoreError
-		if !errors.As(err, &away) {
-			t.Fatalf("got %v, want a StoreError", err)
-		}
+		wantStoreError(t, err)
 		if n, _, _ := r.provider.counts(); n != 0 {
 			t.Errorf("%d presentations without a note", n)
 		}
@@ -217,10 +211,7 @@ func TestARefusalThatCannotBeWrittenIsWrittenLater(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		for range 5 {
 			_, err := s.Token(t.Context(), session.Target{})
-			var away *session.StoreError
-			if !errors.As(err, &away) {
-				t.Fatalf("got %v, want a StoreError", err)
-			}
+			wantStoreError(t, err)
 		}
 		r.store.breakWith(nil)
 		time.Sleep(2 * time.Second)
@@ -341,10 +332,7 @@ func TestAnEndWhoseAcknowledgementIsLostIsAnEnd(t *testing.T) {
 		r := open(t, nil)
 		s, ticket := r.signIn()
 		r.store.goDeaf(errors.New("connection reset"))
-		var away *session.StoreError
-		if err := s.End(t.Context(), session.LoggedOut); !errors.As(err, &away) {
-			t.Errorf("got %v, want a StoreError", err)
-		}
+		wantStoreError(t, s.End(t.Context(), session.LoggedOut))
 		r.store.goDeaf(nil)
 		if err := s.End(t.Context(), session.LoggedOut); err != nil {
 			t.Error(err)
@@ -372,10 +360,7 @@ func TestAStoreThatWentBackIsToldAndNotAskedForEver(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.store.records[s.ID()] = backup
-		var away *session.StoreError
-		if err := s.End(t.Context(), session.LoggedOut); !errors.As(err, &away) {
-			t.Errorf("got %v, want a StoreError", err)
-		}
+		wantStoreError(t, s.End(t.Context(), session.LoggedOut))
 	})
 }
 

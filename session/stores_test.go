@@ -217,10 +217,7 @@ func TestAClosedStoreEndsNothing(t *testing.T) {
 		if err := store.Close(); err != nil {
 			t.Fatal(err)
 		}
-		var away *session.StoreError
-		if err := s.End(t.Context(), session.LoggedOut); !errors.As(err, &away) {
-			t.Errorf("got %v, want a StoreError", err)
-		}
+		wantStoreError(t, s.End(t.Context(), session.LoggedOut))
 		if at, err := s.Token(t.Context(), session.Target{}); err != nil || at.Token != "at-0" {
 			t.Errorf("a token that holds: %q, %v", at.Token.Reveal(), err)
 		}
