@@ -764,3 +764,21 @@ func TestEventsTellWhatHappened(t *testing.T) {
 		}
 	})
 }
+
+// Ends are shared with other processes, and a machine that sleeps stops its monotonic clock.
+func TestTimesAreOfTheWallClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		s, _ := r.signIn()
+		if err := s.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		st := s.State()
+		at := st.Grant.Access[session.Target{}]
+		for name, moment := range map[string]time.Time{"created": st.Created, "seen": st.Seen, "deadline": st.Deadline, "issued": at.Issued, "expiry": at.Expiry} {
+			if strings.Contains(moment.String(), "m=") {
+				t.Errorf("%s has a monotonic reading", name)
+			}
+		}
+	})
+}

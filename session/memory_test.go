@@ -57,7 +57,7 @@ func (c *clock) turn(d time.Duration) {
 }
 
 // during makes f happen once: before the next Create or Replace takes effect, or after the
-// next Load or Find has read and before it returns.
+// next Load, Find or Due has read and before it returns.
 func (m *memory) during(op string, f func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -192,6 +192,7 @@ func (m *memory) Find(ctx context.Context, key session.Key) ([]session.Record, e
 
 func (m *memory) Due(ctx context.Context, before time.Time, limit int) ([]session.Record, error) {
 	due, err := m.list(ctx, func(r session.Record) bool { return !r.Due.IsZero() && !r.Due.After(before) })
+	m.happen("Due")
 	slices.SortFunc(due, func(a, b session.Record) int { return a.Due.Compare(b.Due) })
 	return due[:max(0, min(len(due), limit))], err
 }

@@ -218,6 +218,11 @@ func TestARevocationThatIsCutOffByTheShutdownIsTriedByTheNextProcess(t *testing.
 		if waited := time.Since(began); waited != 0 {
 			t.Errorf("the shutdown waited %v for the provider", waited)
 		}
+		before := r.store.written()
+		synctest.Wait()
+		if n := r.store.written() - before; n != 0 {
+			t.Errorf("%d writes after Run has returned, to a store that may be closed", n)
+		}
 		r.provider.set(func(p *provider) { p.revokeHang = nil })
 		r.start()
 		time.Sleep(20 * time.Second)
@@ -270,6 +275,86 @@ func TestTheHintIsForgottenThoughARevocationIsPending(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if s.State().Grant.IDToken != "" {
 			t.Error("the ID token is there still")
+		}
+	})
+}
+
+func TestManyLimitsThatComeAtOnceAreAttendedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.IdleTimeout = time.Hour })
+		var all []*session.Session
+		for range 600 {
+			s, _ := r.signIn()
+			all = append(all, s)
+		}
+		time.Sleep(time.Hour + time.Second)
+		for _, s := range all {
+			if !closed(s.Done()) {
+				t.Fatal("a stream waits for the next second")
+			}
+		}
+	})
+}
+
+func TestTwoProcessesThatLookAtOnceTryOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.SoleOwner = false })
+		s, _ := r.signIn()
+		r.halt()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		r.store.during("Due", func() { time.Sleep(10 * time.Millisecond) }) // one of them is slow
+		r.start()
+		r.start()
+		time.Sleep(time.Minute)
+		if _, _, revoked := r.provider.counts(); len(revoked) != 1 {
+			t.Errorf("revoked %d times", len(revoked))
+		}
+	})
+}
+
+func TestAProviderThatHangsHoldsNoSlotForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		hung := make(chan struct{})
+		defer close(hung)
+		r.provider.set(func(p *provider) { p.revokeHang = hung })
+		for range 20 {
+			s, _ := r.signIn()
+			if err := s.End(t.Context(), session.LoggedOut); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		r.provider.set(func(p *provider) { p.revokeHang = nil })
+		time.Sleep(30 * time.Second)
+		if _, _, revoked := r.provider.counts(); len(revoked) != 20 {
+			t.Errorf("revoked %d of 20", len(revoked))
+		}
+	})
+}
+
+func TestARevocationThatSucceedsDuringTheShutdownIsNoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r *room
+		r = open(t, func(c *session.Config) {
+			c.Observe = func(e session.Event) {
+				if e.Kind == session.Revoked {
+					r.stop()
+				}
+			}
+		})
+		s, _ := r.signIn()
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		r.halt()
+		r.start()
+		time.Sleep(time.Minute)
+		if _, _, revoked := r.provider.counts(); len(revoked) != 1 {
+			t.Errorf("revoked %d times", len(revoked))
 		}
 	})
 }
