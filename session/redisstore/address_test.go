@@ -93,7 +93,7 @@ func TestABadAddressIsRefusedWithoutItsPassword(t *testing.T) {
 		s, err := Open(url, Options{})
 		if err == nil {
 			t.Errorf("%s: no error", url)
-			must0(t, s.Close())
+			must(t, s.Close())
 			continue
 		}
 		if !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "redisstore: ") {
@@ -102,13 +102,6 @@ func TestABadAddressIsRefusedWithoutItsPassword(t *testing.T) {
 		if strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: the password is in the error %q", url, err)
 		}
-	}
-}
-
-func must0(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
 	}
 }
 

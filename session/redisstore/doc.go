@@ -53,6 +53,9 @@
 //     report a script's writes to the script's own caller, and every replica would hear of
 //     every write of every other.
 //
+// A server remembers a million such keys (tracking-table-max-keys). Of one that it forgets
+// it sends a notice, too: too small a table costs loads, and nothing else.
+//
 // [Store.Linked] says whether notices flow. It follows a heartbeat through the same
 // connection: the answer comes behind all notices that the server had sent until then, so
 // that while Linked is true nothing that is older than 800 ms is unknown.

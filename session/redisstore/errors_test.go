@@ -21,7 +21,7 @@ func nowhere(t *testing.T) string {
 	t.Helper()
 	var config net.ListenConfig
 	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	must0(t, err)
+	must(t, err)
 	defer l.Close()
 	return l.Addr().String()
 }
@@ -67,8 +67,8 @@ func TestAfterCloseEveryCallSaysSo(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	must0(t, s.Close())
-	must0(t, s.Close())
+	must(t, s.Close())
+	must(t, s.Close())
 	running.Wait() // It ends with the store.
 	for what, err := range calls(t.Context(), s) {
 		if !errors.Is(err, os.ErrClosed) {

@@ -10,13 +10,20 @@ import (
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
 func newStore(tb testing.TB, url string) *Store {
 	tb.Helper()
 	s, err := Open(url, Options{Timeout: 200 * time.Millisecond})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { must0(tb, s.Close()) })
+	tb.Cleanup(func() { must(tb, s.Close()) })
 	return s
 }
 
@@ -29,7 +36,7 @@ func TestARecordComesBackAsItWasEncoded(t *testing.T) {
 		{ID: session.ID{1}, Version: 7, Expires: at, Due: at, Index: []session.Key{{1}, {}, {255}}, Data: []byte("sealed")},
 	} {
 		value, err := encode(r, r.Version)
-		must0(t, err)
+		must(t, err)
 		got, err := decode(r.ID, string(value))
 		if err != nil || !reflect.DeepEqual(got, r) {
 			t.Errorf("%+v came back as %+v, %v", r, got, err)
@@ -58,7 +65,7 @@ func TestTimesThatNoServerTakesBecomeTheNearest(t *testing.T) {
 func TestDamageIsAnErrorAndNoDecision(t *testing.T) {
 	t.Parallel()
 	value, err := encode(session.Record{ID: session.ID{1}, Expires: time.Unix(9, 0), Index: []session.Key{{1}, {2}}}, 1)
-	must0(t, err)
+	must(t, err)
 	for _, damaged := range []string{"", "\x02", "\x01", string(value[:headSize-1]), string(value[:headSize]), string(value[:len(value)-1])} {
 		if _, err := decode(session.ID{1}, damaged); err == nil || errors.Is(err, session.ErrNotFound) {
 			t.Errorf("%x: the error is %v", damaged, err)

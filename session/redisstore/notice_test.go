@@ -53,13 +53,6 @@ func record(n byte, data string) session.Record {
 	return session.Record{ID: session.ID{n, 1}, Data: []byte(data), Expires: time.Now().Add(time.Hour)}
 }
 
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
-}
-
 func TestEachHearsOfTheOthersWritesAndNotOfItsOwn(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

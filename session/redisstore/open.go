@@ -25,7 +25,8 @@ type Options struct {
 	Unconfirmed func(replicas int)
 
 	// Timeout is how long a server may take to accept a connection, and to answer; zero
-	// means 500 ms. A call that needs both takes no longer than twice that.
+	// means 500 ms. A call waits twice that at most; a write waits so for its index
+	// entries, and again for its record.
 	Timeout time.Duration
 
 	Log *slog.Logger // nil: nowhere

@@ -131,7 +131,7 @@ local due, old = tonumber(ARGV[2]), redis.call('ZSCORE', KEYS[1], ARGV[1])
 if old then due = math.min(due, time(old)) end
 redis.call('ZADD', KEYS[1], stamp(due), ARGV[1])
 local left, wanted = redis.call('PTTL', KEYS[1]), math.max(tonumber(ARGV[3]), now + 1)
-if left < 0 or left < wanted - now then
+if left < wanted - now then
   redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', wanted))
 end
 return now`)
