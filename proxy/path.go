@@ -55,10 +55,12 @@ func shapeOf(path string) shape {
 	return s
 }
 
-// plainPath reports whether p can be configured: a path with one reading.
+// plainPath reports whether p can be configured: a path with one reading. A name that
+// begins with a dot has one, such as .well-known; only "." and ".." have two.
 func plainPath(p string) bool {
-	s := shapeOf(p)
-	return s == plain || s == upper
+	return shapeOf(p) != broken && !strings.Contains(p, "//") &&
+		!strings.ContainsFunc(p, func(c rune) bool { return c == '%' || c == ';' || c >= 0x80 }) &&
+		judgeSegments(p) == nil
 }
 
 // judge returns the target of a path, nil if no route leads there, or a *Problem with

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -127,6 +128,23 @@ func FuzzPath(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestARoutesPathHasOneReading(t *testing.T) {
+	for p, want := range map[string]bool{
+		"/": true, "/api/": true, "/Api": true, "/.well-known/": true, "/a/.b/c": true, "/...": true,
+		"": false, "api/": false, "/.": false, "/..": false, "/a/../b": false, "/./": false,
+		"//": false, "/a//b": false, "/a%2fb": false, "/a;b": false, `/a\b`: false, "/a b": false, "/ä": false, "/a?b": false, "/a#b": false,
+	} {
+		if got := plainPath(p); got != want {
+			t.Errorf("%q: %t, want %t", p, got, want)
+		}
+	}
+	up := api(t, nil)
+	f := open(t, []Route{{Path: "/.well-known/", Upstream: up.url, Access: Public}})
+	if res := f.get(t, "/.well-known/jwks.json"); res.StatusCode != http.StatusOK || up.last(t).URL.Path != "/.well-known/jwks.json" {
+		t.Errorf("%s at %s", res.Status, up.last(t).URL.Path)
+	}
 }
 
 func TestTheRawPathIsTheRequestLines(t *testing.T) {
