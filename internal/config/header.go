@@ -45,10 +45,21 @@ func namesClaims(template string) bool {
 	return strings.Contains(strings.ReplaceAll(template, "{{", ""), "{claims")
 }
 
+// twin is the name that servers which make HTTP_X_USER of headers cannot tell from name:
+// X-User for X_User, and for X~User with some.
+func twin(name string) string {
+	return textproto.CanonicalMIMEHeaderKey(strings.Map(func(c rune) rune {
+		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
+			return c
+		}
+		return '-'
+	}, name))
+}
+
 // ownedHeader reports whether a header is the gateway's or the connection's, and no
-// route's. Servers that make HTTP_X_USER of headers cannot tell X-User from X_User.
+// route's.
 func ownedHeader(name string) bool {
-	name = textproto.CanonicalMIMEHeaderKey(strings.NewReplacer("_", "-", ".", "-").Replace(name))
+	name = twin(name)
 	switch name {
 	case "Host", "Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length",
 		"Cookie", "Authorization", "Dpop", "Forwarded", "Via", "X-Real-Ip", "Http2-Settings":
