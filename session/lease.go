@@ -45,6 +45,12 @@ func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
 	return &st.Grant, nil
 }
 
+// held reports whether another process presents the refresh token at now.
+func (s *Session) held(st *State, now time.Time) bool {
+	a := st.Attempt
+	return a != nil && a.Holder != s.m.holder && !s.m.cfg.SoleOwner && now.Before(a.Until)
+}
+
 // retake renews the lease for one more try after a lost answer, and writes down that the
 // answer was lost: if this process dies now, the next one has to know.
 func (s *Session) retake(ctx context.Context, g *Grant, failed *RefreshError) (*Grant, error) {

@@ -45,6 +45,43 @@ func TestALeaseOfAnotherProcessIsWaitedFor(t *testing.T) {
 	})
 }
 
+func TestWhoWaitsForALeaseTakesNothingOutOfTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.SoleOwner, c.Rate = false, 5 })
+		r.provider.answer = func(n int, _ *session.Grant) (*session.Renewal, error) {
+			if n == 1 {
+				time.Sleep(5 * time.Second)
+			}
+			return r.provider.good(n), nil
+		}
+		a, ticket := r.signIn()
+		_, other := r.signIn()
+		elsewhere := r.other()
+		time.Sleep(2 * time.Minute)
+		var all sync.WaitGroup
+		all.Go(func() { _, _ = a.Token(t.Context(), session.Target{}) })
+		synctest.Wait()
+		b, err := elsewhere.Open(t.Context(), ticket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() { _, _ = b.Token(t.Context(), session.Target{}) }) // waits for a's answer
+		time.Sleep(3 * time.Second)
+		s, err := elsewhere.Open(t.Context(), other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := s.Token(t.Context(), session.Target{}); err != nil {
+			t.Error(err)
+		}
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("stood in line for %v behind somebody who presents nothing", waited)
+		}
+		all.Wait()
+	})
+}
+
 func TestADeadProcessesLeaseRunsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, func(c *session.Config) { c.SoleOwner, c.Wait = false, time.Hour })

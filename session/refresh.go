@@ -238,10 +238,7 @@ func (s *Session) refresh(ctx context.Context, f *flight) (AccessToken, error) {
 		if at, ok := f.already(s, st, now); ok {
 			return at, nil
 		}
-		if err := s.admit(ctx, f, st, now); err != nil {
-			return AccessToken{}, err
-		}
-		g, err := s.lease(ctx, f)
+		g, err := s.mayPresent(ctx, f, st, now)
 		if errors.Is(err, errHeld) {
 			if err := s.m.flights.pause(ctx, leasePoll); err != nil {
 				return AccessToken{}, &RefreshError{Class: Transient, RetryAfter: time.Second, Err: err}
@@ -268,6 +265,18 @@ func (f *flight) already(s *Session, st *State, now time.Time) (AccessToken, boo
 		return at, at.Token != f.refused && at.Holds(now)
 	}
 	return at, at.Holds(now) && !at.Due(now, s.window(at))
+}
+
+// mayPresent returns the grant whose refresh token this flight presents, and has the lease
+// for it. Whoever only waits for another process's lease takes nothing out of the budget.
+func (s *Session) mayPresent(ctx context.Context, f *flight, st *State, now time.Time) (*Grant, error) {
+	if s.held(st, now) {
+		return nil, errHeld
+	}
+	if err := s.admit(ctx, f, st, now); err != nil {
+		return nil, err
+	}
+	return s.lease(ctx, f)
 }
 
 // admit lets a flight go to the provider when the breaker and the budget say so. Who has a
