@@ -39,6 +39,23 @@ func TestASessionEndsAtTheVeryMomentOfItsLimit(t *testing.T) {
 	}
 }
 
+func TestWhoHoldsASessionGetsNoTokenBeyondItsLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.IdleTimeout, c.BeforeExpiry = time.Hour, time.Second })
+		r.provider.lifetime = 3 * time.Hour
+		r.halt() // nobody else ends it
+		s, _ := r.signIn()
+		time.Sleep(time.Hour)
+		_, err := s.Token(t.Context(), session.Target{})
+		if reason(t, err) != session.IdleLimit {
+			t.Error(err)
+		}
+		if err := s.Refresh(t.Context()); reason(t, err) != session.IdleLimit {
+			t.Error(err)
+		}
+	})
+}
+
 func TestALimitClosesStreamsWithinASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, func(c *session.Config) { c.IdleTimeout = time.Hour })

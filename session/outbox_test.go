@@ -358,3 +358,24 @@ func TestARevocationThatSucceedsDuringTheShutdownIsNoted(t *testing.T) {
 		}
 	})
 }
+
+func TestAFailedClaimHoldsNoSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.halt()
+		for range 20 {
+			s, _ := r.signIn()
+			if err := s.End(t.Context(), session.LoggedOut); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.store.goDeaf(errors.New("connection reset"))
+		r.start()
+		time.Sleep(time.Minute)
+		r.store.goDeaf(nil)
+		time.Sleep(time.Minute)
+		if _, _, revoked := r.provider.counts(); len(revoked) != 20 {
+			t.Errorf("revoked %d of 20", len(revoked))
+		}
+	})
+}
