@@ -63,7 +63,7 @@ func (p *supply) token(ctx context.Context) (AccessToken, error) {
 	now := p.m.now()
 	at := p.at.Load()
 	if at == nil || !at.Holds(now) {
-		return p.await(ctx, now)
+		return p.await(ctx, now, "")
 	}
 	if at.Due(now, p.m.cfg.BeforeExpiry) {
 		p.prepare(ctx, now)
@@ -75,7 +75,7 @@ func (p *supply) token(ctx context.Context) (AccessToken, error) {
 func (p *supply) prepare(ctx context.Context, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !now.Before(p.hurry) {
+	if at := p.at.Load(); !now.Before(p.hurry) && at != nil && at.Due(now, p.m.cfg.BeforeExpiry) {
 		_, _ = p.join(ctx, now, false)
 	}
 }
@@ -83,24 +83,38 @@ func (p *supply) prepare(ctx context.Context, now time.Time) {
 // renew returns another token than the one that an API refused.
 func (p *supply) renew(ctx context.Context, refused Token) (AccessToken, error) {
 	now := p.m.now()
-	if at := p.at.Load(); at != nil && at.Token != refused && at.Holds(now) {
-		return *at, nil
+	if at, ok := p.held(now, refused); ok {
+		return at, nil
 	}
 	p.mu.Lock()
-	if p.order == nil && !p.renewals.allow(now) {
+	if _, ok := p.held(now, refused); !ok && p.order == nil && !p.renewals.allow(now) {
 		p.mu.Unlock()
 		return AccessToken{}, errRefusedAgain
 	}
 	p.mu.Unlock()
-	return p.await(ctx, now)
+	return p.await(ctx, now, refused)
 }
 
-// await waits for the order under way, or for one of its own.
-func (p *supply) await(ctx context.Context, now time.Time) (AccessToken, error) {
+// held returns the token at hand, if it holds and is another one than was refused.
+func (p *supply) held(now time.Time, refused Token) (AccessToken, bool) {
+	at := p.at.Load()
+	if at == nil || at.Token == refused || !at.Holds(now) {
+		return AccessToken{}, false
+	}
+	return *at, true
+}
+
+// await waits for the order under way, or for one of its own. One that has just ended may
+// have brought what is wanted.
+func (p *supply) await(ctx context.Context, now time.Time, refused Token) (AccessToken, error) {
 	late := time.NewTimer(p.m.cfg.Wait)
 	defer late.Stop()
 	for {
 		p.mu.Lock()
+		if at, ok := p.held(now, refused); ok {
+			p.mu.Unlock()
+			return at, nil
+		}
 		o, err := p.join(ctx, now, true)
 		p.mu.Unlock()
 		if err != nil {
