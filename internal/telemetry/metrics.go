@@ -32,6 +32,7 @@ type Metrics struct {
 	requests       *prometheus.CounterVec
 	requestTimes   *prometheus.HistogramVec
 	errors         *prometheus.CounterVec
+	replays        *prometheus.CounterVec
 	refreshes      *prometheus.CounterVec
 	refreshTimes   prometheus.Histogram
 	begun          prometheus.Counter
@@ -58,6 +59,9 @@ func NewMetrics(version string) *Metrics {
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cloakroom_errors_total", Help: "Answers that were the gateway's own errors, by code.",
 		}, []string{"code"}),
+		replays: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cloakroom_upstream_replays_total", Help: "Requests that were sent to the upstream once more since it refused their token, by route and outcome (refused: the fresh token, too).",
+		}, []string{"route", "outcome"}),
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cloakroom_refreshes_total", Help: "Presentations of a refresh token, by outcome.",
 		}, []string{"outcome"}),
@@ -94,7 +98,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	info.Set(1)
 	m.registry.MustRegister(
-		m.requests, m.requestTimes, m.errors, m.refreshes, m.refreshTimes, m.begun, m.ended, m.revocations,
+		m.requests, m.requestTimes, m.errors, m.replays, m.refreshes, m.refreshTimes, m.begun, m.ended, m.revocations,
 		m.providerCalls, m.providerTimes, m.providerReady, m.storeReachable, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -113,6 +117,13 @@ func (m *Metrics) Request(s proxy.Served) {
 	own.times.Observe(s.Took.Seconds())
 	if s.Code != "" {
 		m.errors.WithLabelValues(string(s.Code)).Inc()
+	}
+	if s.Replayed {
+		outcome := "ok"
+		if s.Status == http.StatusUnauthorized {
+			outcome = "refused"
+		}
+		m.replays.WithLabelValues(s.Route, outcome).Inc()
 	}
 }
 

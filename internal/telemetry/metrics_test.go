@@ -29,6 +29,8 @@ func TestEventsAreCounted(t *testing.T) {
 	m := telemetry.NewMetrics("1.2.3")
 	m.Request(proxy.Served{Route: "/api/", Method: "GET", Status: 200, Took: time.Millisecond})
 	m.Request(proxy.Served{Route: "/api/", Method: "BREW", Status: 401, Code: "no_session"})
+	m.Request(proxy.Served{Route: "/api/", Method: "POST", Status: 201, Replayed: true})
+	m.Request(proxy.Served{Route: "/api/", Method: "POST", Status: 401, Replayed: true})
 	m.Session(session.Event{Kind: session.Began})
 	m.Session(session.Event{Kind: session.Ended, Reason: session.LoggedOut})
 	m.Session(session.Event{Kind: session.Refreshed, Outcome: "ok", Took: time.Second})
@@ -39,6 +41,8 @@ func TestEventsAreCounted(t *testing.T) {
 		`cloakroom_requests_total{method="GET",route="/api/",status="2xx"} 1`,
 		`cloakroom_requests_total{method="other",route="/api/",status="4xx"} 1`,
 		`cloakroom_errors_total{code="no_session"} 1`,
+		`cloakroom_upstream_replays_total{outcome="ok",route="/api/"} 1`,
+		`cloakroom_upstream_replays_total{outcome="refused",route="/api/"} 1`,
 		`cloakroom_sessions_begun_total 1`,
 		`cloakroom_sessions_ended_total{reason="logout"} 1`,
 		`cloakroom_refreshes_total{outcome="ok"} 1`,
