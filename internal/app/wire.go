@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -204,7 +205,7 @@ func newSessions(cfg *config.Config, a *App, x extras) (*session.Manager, error)
 	}
 	s := cfg.Session
 	return session.New(session.Config{
-		Store: a.store, Keys: ring, Refresher: a.provider,
+		Store: a.store, Keys: ring, Refresher: a.provider, Issuer: a.provider,
 		IdleTimeout: s.IdleTimeout, AbsoluteTimeout: s.AbsoluteTimeout,
 		BeforeExpiry: s.Refresh.BeforeExpiry, Wait: s.Refresh.Wait,
 		// The client's own time-out comes first: it knows how far the request had come.
@@ -256,7 +257,9 @@ func newRoute(r config.Route) proxy.Route {
 	out := proxy.Route{
 		Path: r.Path, Host: r.Host, Methods: r.Methods, Files: r.Files, StripPrefix: r.StripPrefix,
 		Access:          map[config.Access]proxy.Access{config.Required: proxy.Required, config.Optional: proxy.Optional, config.Public: proxy.Public}[r.Access],
-		Token:           map[config.Token]proxy.TokenKind{config.UserToken: proxy.UserToken, config.NoToken: proxy.NoToken, config.Passthrough: proxy.Passthrough}[r.Token],
+		Token:           tokenKind(r.Token),
+		Target:          targetOf(r),
+		Require:         proxy.Require{Scopes: r.Require.Scopes, Claims: r.Require.Claims},
 		Unauthenticated: map[config.Unauthenticated]proxy.Unauthenticated{config.ByRequest: proxy.ByRequest, config.Login: proxy.Login, config.Deny: proxy.Deny}[r.Unauthenticated],
 		SetHeaders:      make(map[string]string, len(r.SetHeaders)),
 		RemoveHeaders:   r.RemoveHeaders, Timeout: r.Timeout, MaxBody: r.MaxBody,
@@ -269,4 +272,17 @@ func newRoute(r config.Route) proxy.Route {
 		out.SetHeaders[name] = template.Reveal()
 	}
 	return out
+}
+
+func tokenKind(t config.Token) proxy.TokenKind {
+	return map[config.Token]proxy.TokenKind{
+		config.UserToken: proxy.UserToken, config.ClientToken: proxy.ClientToken, config.UserOrClientToken: proxy.UserOrClientToken,
+		config.ExchangedToken: proxy.ExchangedToken, config.Passthrough: proxy.Passthrough, config.NoToken: proxy.NoToken,
+	}[t]
+}
+
+// targetOf is what a route's token is for. Two routes that ask for the same scopes in
+// another order share a token.
+func targetOf(r config.Route) session.Target {
+	return session.Target{Audience: r.Audience, Resource: r.Resource, Scope: strings.Join(slices.Sorted(slices.Values(r.Scopes)), " ")}
 }

@@ -124,6 +124,18 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"a claim without end", "    upstream", "    headers: {set: {X-User: \"{claims.sub\"}}\n    upstream", `10:29: routes[0].headers.set.X-User: the value has a brace that begins no claim: write {claims.name} or {claims["name"]}, and {{ for a plain brace`},
 	{"claims for nobody", "    upstream", "    access: public\n    headers: {set: {X-User: \"{claims.sub}\"}}\n    upstream", "11:29: routes[0].headers.set.X-User: access public sends no claims: write access: required or optional, or take it out"},
 
+	// Tokens by route.
+	{"an exchange for nobody", "    upstream", "    access: public\n    token: exchange\n    upstream", "11:12: routes[0].token: exchange trades the session's token, and access public asks for no session: write access: required, or token: client"},
+	{"a client's token that nobody gets", "    upstream", "    token: user_or_client\n    upstream", "10:12: routes[0].token: user_or_client is for requests without a session, too, and access required lets none in: write access: optional, or token: user"},
+	{"a client without credentials", "  client_secret: ${env:CLIENT_SECRET}\nsession:\n  keys: [\"${file:key}\"]\nroutes:\n  - path: /api/\n", "  client_auth: none\nsession:\n  keys: [\"${file:key}\"]\nroutes:\n  - path: /api/\n    token: client\n", "10:12: routes[0].token: client needs a confidential client, and provider.client_auth is none: write client_secret_basic there, or another token here"},
+	{"an audience of no token", "    upstream", "    token: none\n    audience: orders\n    upstream", "11:15: routes[0].audience: is for a token, and the gateway puts none on this route's requests: take it out"},
+	{"scopes of files", "    files: ./dist", "    scopes: [read]\n    files: ./dist", "12:5: routes[1].scopes: is for a token, and the gateway puts none on this route's requests: take it out"},
+	{"a resource of the public", "    upstream", "    access: public\n    resource: https://orders.example/\n    upstream", "11:15: routes[0].resource: is for a token, and the gateway puts none on this route's requests: take it out"},
+	{"a scope twice", "    upstream", "    scopes: [a, b, a]\n    upstream", "10:20: routes[0].scopes[2]: is there twice: keep one"},
+	{"a claim of anybody", "    upstream", "    access: optional\n    require: {claims: {groups: staff}}\n    upstream", "11:15: routes[0].require.claims: access optional lets requests without a session pass, so that this keeps nobody out: write access: required"},
+	{"a scope of anybody", "    upstream", "    access: public\n    require: {scopes: [read]}\n    upstream", "11:15: routes[0].require.scopes: access public lets requests without a session pass, so that this keeps nobody out: write access: required"},
+	{"a claim without value", "    upstream", "    require: {claims: {groups: []}}\n    upstream", "10:24: routes[0].require.claims.groups: has no value that would do: write one, or a list of them"},
+
 	// Presets, and what they are made of.
 	{"a preset that nobody has", "  issuer", "  preset: auto0\n  issuer", `3:11: provider.preset: "auto0" is not known: did you mean auth0?`},
 	{"a tenant by its domain", "  issuer", "  issuer_template: https://x.example/{tenantid}\n  allowed_tenants: [contoso.example]\n  issuer", `4:21: provider.allowed_tenants[0]: "contoso.example" is no tenant's id: write the one of the claim tid, such as 9188040d-6c67-4c5b-b112-36a304b66dad, and no domain or *`},
@@ -142,8 +154,7 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"forward-auth", "session:\n", "forward_auth: {listen: \":4181\"}\nsession:\n", "6:24: forward_auth.listen: not supported yet: leave it out"},
 	{"two upstreams", "http://orders:9000", "[\"http://a:1\", \"http://b:1\"]", "10:5: routes[0].upstream: not supported yet: write one URL"},
 	{"h2c", "http://orders:9000", "h2c://orders:9000", "10:15: routes[0].upstream: not supported yet: write http:// or https://"},
-	{"a token exchange", "    upstream", "    token: exchange\n    upstream", "10:12: routes[0].token: not supported yet: write user, none or passthrough"},
-	{"a requirement", "    upstream", "    require: {claims: {groups: [staff]}}\n    upstream", "10:15: routes[0].require.claims: not supported yet: leave it out"},
+	{"a step-up", "    upstream", "    require: {acr: gold}\n    upstream", "10:20: routes[0].require.acr: not supported yet: leave it out"},
 	{"a key by JWT", "  issuer", "  client_auth: private_key_jwt\n  issuer", "3:16: provider.client_auth: not supported yet: write client_secret_basic or client_secret_post"},
 }
 

@@ -24,6 +24,8 @@ func (r *reader) checkRoutes(c *Config) {
 		r.checkTarget(path, rt)
 		r.checkPlace(path, rt, c)
 		r.checkAccess(path, rt)
+		r.checkToken(path, rt, c)
+		r.checkRequire(path, rt)
 		r.checkHeaders(path, rt)
 		r.checkTwice(path+".methods", rt.Methods)
 		for j := range c.Routes[:i] {
@@ -45,9 +47,8 @@ func (r *reader) checkTarget(path string, rt *Route) {
 	case rt.Files != "" && r.written(path+".headers") && len(rt.SetHeaders)+len(rt.RemoveHeaders) > 0:
 		r.problem(path+".headers", "are for an upstream, and files have none: take them out")
 	}
-	getsToken := rt.Token == Passthrough || rt.Access != Public && rt.Token != NoToken
 	for _, u := range rt.Upstream {
-		if getsToken && u.Scheme != "https" && !loopback(u.Hostname()) {
+		if (rt.Token == Passthrough || rt.sendsToken()) && u.Scheme != "https" && !loopback(u.Hostname()) {
 			r.warn(up, "tokens go to another machine in the clear: use https, unless the network is yours alone")
 		}
 	}
@@ -85,13 +86,73 @@ func (r *reader) checkAccess(path string, rt *Route) {
 	}
 }
 
+// sendsToken reports whether the gateway puts a token on any request of the route.
+func (rt *Route) sendsToken() bool {
+	switch rt.Token {
+	case NoToken, Passthrough:
+		return false
+	case UserToken, ExchangedToken:
+		return len(rt.Upstream) > 0 && rt.Access != Public
+	}
+	return len(rt.Upstream) > 0
+}
+
+// checkToken looks at whose token goes on, and what it is for.
+func (r *reader) checkToken(path string, rt *Route, c *Config) {
+	token := path + ".token"
+	if !r.sound(token, path+".access", path+".upstream", path+".files") {
+		return
+	}
+	switch ofClient := rt.Token == ClientToken || rt.Token == UserOrClientToken; {
+	case rt.Token == ExchangedToken && rt.Access == Public:
+		r.problem(token, "exchange trades the session's token, and access public asks for no session: write access: required, or token: client")
+		return
+	case rt.Token == UserOrClientToken && rt.Access == Required:
+		r.problem(token, "user_or_client is for requests without a session, too, and access required lets none in: write access: optional, or token: user")
+		return
+	case ofClient && r.sound("provider.client_auth") && c.Provider.ClientAuth == NoClientAuth:
+		r.problem(token, "%s needs a confidential client, and provider.client_auth is none: write client_secret_basic there, or another token here", rt.Token)
+	}
+	if rt.sendsToken() {
+		r.checkTwice(path+".scopes", rt.Scopes)
+		return
+	}
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{{"audience", rt.Audience != ""}, {"resource", rt.Resource != ""}, {"scopes", len(rt.Scopes) > 0}} {
+		if at := path + "." + k.name; k.set && r.sound(at) {
+			r.problem(at, "is for a token, and the gateway puts none on this route's requests: take it out")
+		}
+	}
+}
+
+// checkRequire looks at what a session must have.
+func (r *reader) checkRequire(path string, rt *Route) {
+	require := path + ".require"
+	scopes, claims := require+".scopes", require+".claims"
+	if rt.Access != Required && r.sound(path+".access") {
+		for at, set := range map[string]bool{scopes: len(rt.Require.Scopes) > 0, claims: len(rt.Require.Claims) > 0} {
+			if set && r.sound(at) {
+				r.problem(at, "access %s lets requests without a session pass, so that this keeps nobody out: write access: required", rt.Access)
+			}
+		}
+	}
+	r.checkTwice(scopes, rt.Require.Scopes)
+	for _, name := range sortedKeys(rt.Require.Claims) {
+		if at := join(claims, name); len(rt.Require.Claims[name]) == 0 && r.sound(at) {
+			r.problem(at, "has no value that would do: write one, or a list of them")
+		}
+	}
+}
+
 // checkHeaders looks at the names of headers, and at claims where there is no user.
 func (r *reader) checkHeaders(path string, rt *Route) {
 	set, remove := path+".headers.set", path+".headers.remove"
 	seen := map[string]string{}
 	for _, name := range sortedKeys(rt.SetHeaders) {
 		at := join(set, name)
-		twin := textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		twin := twin(name)
 		switch {
 		case !r.sound(at):
 		case !tokenPattern.MatchString(name):

@@ -36,12 +36,6 @@ func (rt *Route) notYet(path string) []limit {
 	return []limit{
 		{path + ".upstream", len(rt.Upstream) > 1, "write one URL"},
 		{path + ".upstream", h2c, "write http:// or https://"},
-		{path + ".token", slices.Contains([]Token{ClientToken, UserOrClientToken, ExchangedToken}, rt.Token), "write user, none or passthrough"},
-		{path + ".audience", rt.Audience != "", "leave it out; provider.audience is for all routes"},
-		{path + ".resource", rt.Resource != "", "leave it out; provider.resource is for all routes"},
-		{path + ".scopes", len(rt.Scopes) > 0, "leave it out; provider.scopes is for all routes"},
-		{path + ".require.scopes", len(rt.Require.Scopes) > 0, leaveOut},
-		{path + ".require.claims", len(rt.Require.Claims) > 0, leaveOut},
 		{path + ".require.acr", rt.Require.ACR != "", leaveOut},
 		{path + ".require.max_age", rt.Require.MaxAge != 0, leaveOut},
 		{path + ".allow_bearer", rt.AllowBearer, "write false"},
