@@ -72,7 +72,8 @@ func newSessions(t testing.TB, refresher session.Refresher) (*session.Manager, *
 		t.Fatal(err)
 	}
 	store := &lostStore{Store: bolt}
-	m, err := session.New(session.Config{Store: store, Keys: ring, Refresher: refresher, SoleOwner: true})
+	issuer, _ := refresher.(session.TokenIssuer)
+	m, err := session.New(session.Config{Store: store, Keys: ring, Refresher: refresher, Issuer: issuer, SoleOwner: true})
 	if err != nil {
 		t.Fatal(err)
 	}
