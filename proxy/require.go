@@ -72,11 +72,12 @@ func hasOneOf(claim any, values []string) bool {
 		elements = []any{claim}
 	}
 	return slices.ContainsFunc(elements, func(e any) bool {
-		text, ok := scalar(e)
-		if _, nested := e.(map[string]any); nested || !ok {
+		switch e.(type) {
+		case map[string]any, []any:
 			return false
 		}
-		return slices.Contains(values, text)
+		text, ok := scalar(e)
+		return ok && slices.Contains(values, text)
 	})
 }
 
