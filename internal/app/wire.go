@@ -26,13 +26,13 @@ import (
 	"github.com/cloakroom-bff/cloakroom/session/redisstore"
 )
 
-// Logger returns the logger that a configuration asks for, writing to w.
+// Logger returns the logger that a configuration asks for, writing to w, which must be safe
+// for concurrent use.
 func Logger(w io.Writer, c config.Log) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: c.Level}
 	if c.Format == "text" {
-		return slog.New(slog.NewTextHandler(w, opts))
+		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.Level}))
 	}
-	return slog.New(slog.NewJSONHandler(w, opts))
+	return slog.New(telemetry.NewJSONLog(w, c.Level))
 }
 
 // New opens the store and the listeners that cfg names. What cannot be opened is an error;
