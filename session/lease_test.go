@@ -394,6 +394,24 @@ func TestALostAnswerIsAskedForOnceMoreAtOnce(t *testing.T) {
 	})
 }
 
+func TestARefusalAfterALostAnswerSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.provider.answer = func(n int, _ *session.Grant) (*session.Renewal, error) {
+			if n == 1 {
+				return nil, &session.RefreshError{Class: session.Unknown}
+			}
+			return nil, &session.RefreshError{Class: session.Refused, Code: "invalid_grant"}
+		}
+		s, _ := r.signIn()
+		time.Sleep(2 * time.Minute)
+		_, err := s.Token(t.Context(), session.Target{})
+		if reason(t, err) != session.OutcomeLost {
+			t.Error(err)
+		}
+	})
+}
+
 func TestALostAnswerWaitsWhileTheAccessTokenHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, nil)

@@ -168,3 +168,24 @@ func TestEachTargetHasItsToken(t *testing.T) {
 		}
 	})
 }
+
+// What another process fetched meanwhile was for another target.
+func TestARequestToRefreshBringsTheLoginsOwnToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.SoleOwner = false })
+		a, b := r.two()
+		time.Sleep(2 * time.Minute)
+		if _, err := a.Token(t.Context(), session.Target{Audience: "orders"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if at := b.State().Grant.Access[session.Target{}]; !at.Holds(time.Now()) {
+			t.Error("the login's own token has run out")
+		}
+		if got := r.provider.presented; !slices.Equal(got, []session.Token{"rt-0", "rt-1"}) {
+			t.Errorf("%d presentations", len(got))
+		}
+	})
+}

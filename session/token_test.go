@@ -76,6 +76,11 @@ func TestAnEndBeyondTheSessionsIsTheSessions(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		time.Sleep(50 * time.Second)
+		if _, err := s.Token(t.Context(), session.Target{}); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
 		if n, _, _ := r.provider.counts(); n != 1 {
 			t.Errorf("%d presentations", n)
 		}
