@@ -9,6 +9,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,8 @@ type browser struct {
 	t    *testing.T
 	home string // the gateway's origin
 	jar  *cookiejar.Jar
+
+	transport http.RoundTripper // the default one, unless a provider has its own certificate
 
 	mu     sync.Mutex
 	strict map[string]bool // names of cookies that do not travel across sites
@@ -49,7 +52,7 @@ func newBrowser(t *testing.T, home string) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &browser{t: t, home: home, jar: jar, strict: map[string]bool{}}
+	return &browser{t: t, home: home, jar: jar, transport: http.DefaultTransport, strict: map[string]bool{}}
 }
 
 // visit is an address typed into the bar, followed to where it ends.
@@ -154,7 +157,7 @@ func (b *browser) exchange(req *http.Request, sameSite bool) page {
 			req.AddCookie(c)
 		}
 	}
-	res, err := http.DefaultTransport.RoundTrip(req)
+	res, err := b.transport.RoundTrip(req)
 	if err != nil {
 		b.t.Fatalf("%s %s: %v", req.Method, req.URL.Path, err)
 	}
@@ -171,6 +174,13 @@ func (b *browser) exchange(req *http.Request, sameSite bool) page {
 	}
 	b.seen = append(b.seen, sighting{req.Method + " " + req.URL.Path, req.URL.String(), res.Header, string(body)})
 	return page{req.URL, res.StatusCode, res.Header, string(body)}
+}
+
+// went says whether the browser was at an address.
+func (b *browser) went(address string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.seen, func(s sighting) bool { return s.request == address })
 }
 
 func (b *browser) isStrict(name string) bool {

@@ -1,14 +1,15 @@
 // Package e2e meets the built binary from the outside: real processes, a certified
 // provider, a real browser, nothing mocked.
 //
-//	Chromium, or a client        cloakroom              oidc-provider (Node)
-//	that behaves like one   ──▶  run | demo   ──▶       or the development provider
-//	                                 │
+//	Chromium, or a client        cloakroom              oidc-provider or the Auth0
+//	that behaves like one   ──▶  run | demo   ──▶       simulator (Node), Dex, or the
+//	                                 │                  development provider
 //	                                 └──▶  an upstream that remembers what it was sent
 //
 // The suite needs its build tag, Node 20 and Chromium:
 //
-//	npm ci --prefix e2e/provider
+//	npm ci --prefix e2e/provider && npm ci --prefix e2e/auth0
+//	(cd e2e/dex && CGO_ENABLED=0 go build -o bin/dex github.com/dexidp/dex/cmd/dex)
 //	go test -tags e2e -count=1 ./e2e/...
 //
 // A part that is missing skips its tests by name on a developer's machine and fails them

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -28,8 +29,11 @@ type gateway struct {
 	exit error         // of cmd; read it after gone
 }
 
-// client is how a provider knows the gateway.
-type client struct{ issuer, id, secret string }
+// client is how a provider knows the gateway, with further lines of the configuration.
+type client struct {
+	issuer, id, secret string
+	lines              []string
+}
 
 // newGateway writes a configuration for `cloakroom run`. Nothing runs yet: the provider
 // may first have to learn the address.
@@ -61,6 +65,7 @@ provider:
   issuer: %s
   client_id: %s
   client_secret: ${file:./client.secret}
+  %s
 session:
   store: bolt:./cloakroom.db
   keys: ["${file:./session.key}"]
@@ -72,7 +77,7 @@ routes:
     files: ./dist
     access: public
 log: {level: debug}
-`, g.url, "127.0.0.1:"+port(g.url), "127.0.0.1:"+port(g.admin), c.issuer, c.id, upstream))
+`, g.url, "127.0.0.1:"+port(g.url), "127.0.0.1:"+port(g.admin), c.issuer, c.id, strings.Join(c.lines, "\n  "), upstream))
 }
 
 func (g *gateway) write(name string, data []byte) {

@@ -17,7 +17,7 @@ func TestAFalseIDTokenIsNoSessionButAPage(t *testing.T) {
 	g := newGateway(t)
 	op := listen(t, g.url)
 	api := startUpstream(t)
-	g.configure(client{op.URL, "cloakroom", "a-development-secret"}, api.url)
+	g.configure(client{issuer: op.URL, id: "cloakroom", secret: "a-development-secret"}, api.url)
 	g.start()
 
 	var seen []sighting

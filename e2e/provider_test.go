@@ -74,7 +74,7 @@ func startProvider(t *testing.T, app string) *provider {
 
 // client is the registration that provider.mjs holds.
 func (p *provider) client() client {
-	return client{p.issuer, "cloakroom", "a secret: with +, % and space of 40 byte"}
+	return client{issuer: p.issuer, id: "cloakroom", secret: "a secret: with +, % and space of 40 byte"}
 }
 
 func (p *provider) stats() (s stats) {
