@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -67,7 +68,7 @@ func (s *Session) replace(ctx context.Context, t Target, refused Token, now time
 		return nil, s.ended(now, st)
 	}
 	if st.Grant.RefreshToken == "" {
-		return nil, &RefreshError{Class: Interaction, Err: errNoRefreshToken}
+		return nil, fmt.Errorf("session: %w", errNoRefreshToken)
 	}
 	if err := st.hindrance(s.m.cfg.LostAnswer, now, t, false); err != nil {
 		return nil, err
