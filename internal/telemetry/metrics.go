@@ -100,6 +100,9 @@ func NewMetrics(version string) *Metrics {
 	m.registry.MustRegister(
 		m.requests, m.requestTimes, m.errors, m.replays, m.refreshes, m.refreshTimes, m.begun, m.ended, m.revocations,
 		m.providerCalls, m.providerTimes, m.providerReady, m.storeReachable, info,
+	)
+	// Those of the runtime and the process, too, are told apart from another program's.
+	prometheus.WrapRegistererWithPrefix("cloakroom_", m.registry).MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -107,7 +110,7 @@ func NewMetrics(version string) *Metrics {
 
 // Handler answers a scrape.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
 // Request counts a request that was answered.

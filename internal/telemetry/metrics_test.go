@@ -57,6 +57,14 @@ func TestEventsAreCounted(t *testing.T) {
 	}
 }
 
+func TestEveryNameIsOurs(t *testing.T) {
+	for line := range strings.Lines(scrape(t, telemetry.NewMetrics("1.2.3"))) {
+		if !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "cloakroom_") {
+			t.Errorf("a metric of another name: %s", line)
+		}
+	}
+}
+
 func TestNamesFollowTheConventions(t *testing.T) {
 	m := telemetry.NewMetrics("1.2.3")
 	m.Request(proxy.Served{Route: "/", Method: "GET", Status: 200})
