@@ -62,14 +62,17 @@ func (g *grammar) route() string {
 		{"methods", "[]", "[GET]", "[POST, PUT]", "[PROPFIND]", "[M-SEARCH]", "[\"A!B\"]"},
 		{"strip_prefix", "", "/"},
 		{"access", "required", "optional", "public"},
-		{"token", "user", "none"},
+		{"token", "user", "none", "client", "user_or_client", "exchange", "passthrough"},
+		{"audience", "", "orders"},
+		{"scopes", "[]", "[read, write]"},
+		{"require", "{}", "{scopes: [read]}", "{claims: {groups: [staff, admins], sub: alice}}", "{claims: {groups: []}}"},
 		{"timeout", "1ms", "30s"},
 		{"max_body", "1", "10MiB"},
 		{"encoded_slashes", "keep", "reject"},
 	} {
 		if g.IntN(6) == 0 {
 			v := g.one(key[1:]...)
-			if key[0] != "methods" {
+			if !strings.ContainsAny(v, "[{") || key[0] == "host" {
 				v = q(v)
 			}
 			lines = append(lines, key[0]+": "+v)

@@ -1,0 +1,34 @@
+package app
+
+import (
+	"net/url"
+	"reflect"
+	"testing"
+
+	"github.com/cloakroom-bff/cloakroom/internal/config"
+	"github.com/cloakroom-bff/cloakroom/proxy"
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
+func TestARoutesTokenAndRequirementsAreWired(t *testing.T) {
+	up := &url.URL{Scheme: "http", Host: "orders"}
+	for written, want := range map[config.Token]proxy.TokenKind{
+		config.UserToken: proxy.UserToken, config.ClientToken: proxy.ClientToken, config.UserOrClientToken: proxy.UserOrClientToken,
+		config.ExchangedToken: proxy.ExchangedToken, config.Passthrough: proxy.Passthrough, config.NoToken: proxy.NoToken,
+	} {
+		if got := newRoute(config.Route{Upstream: []*url.URL{up}, Token: written}).Token; got != want {
+			t.Errorf("%s is %v", written, got)
+		}
+	}
+	got := newRoute(config.Route{
+		Upstream: []*url.URL{up}, Audience: "orders", Resource: "urn:r", Scopes: []string{"write", "read"},
+		Require: config.Require{Scopes: []string{"read"}, Claims: map[string][]string{"groups": {"staff"}}},
+	})
+	// In one order, so that two routes that ask for the same share a token.
+	if want := (session.Target{Audience: "orders", Resource: "urn:r", Scope: "read write"}); got.Target != want {
+		t.Errorf("asks for %v", got.Target)
+	}
+	if want := (proxy.Require{Scopes: []string{"read"}, Claims: map[string][]string{"groups": {"staff"}}}); !reflect.DeepEqual(got.Require, want) {
+		t.Errorf("requires %v", got.Require)
+	}
+}
