@@ -41,6 +41,7 @@ func TestARenewalIsBoundedForEachTarget(t *testing.T) {
 		s, _ := r.signIn()
 		for _, target := range []session.Target{{}, orders} {
 			at, err := s.Token(t.Context(), target)
+			first := at.Token
 			for range 3 {
 				before := at.Token
 				if at, err = s.Renew(t.Context(), target, before); err != nil || at.Token == before {
@@ -49,6 +50,10 @@ func TestARenewalIsBoundedForEachTarget(t *testing.T) {
 			}
 			if _, err := s.Renew(t.Context(), target, at.Token); err == nil {
 				t.Errorf("%v: a fourth one within a minute", target)
+			}
+			// Who comes late with an old token gets the one at hand.
+			if late, err := s.Renew(t.Context(), target, first); err != nil || late.Token != at.Token {
+				t.Errorf("%v: %q, %v", target, late.Token.Reveal(), err)
 			}
 		}
 		if n, _, _ := r.provider.counts(); n != 7 {
