@@ -15,6 +15,9 @@ type breaker struct {
 	failures int           // guarded by mu: in a row, of the provider and not of a session
 	last     *RefreshError // guarded by mu: nil while the breaker is closed
 	until    time.Time     // guarded by mu: when the next probe may go
+
+	misfit *RefreshError // guarded by mu: what an operator has to mend; nil if nothing has
+	told   time.Time     // guarded by mu: when the provider last said so
 }
 
 // breakAfter is how many failures in a row open the breaker. A refused client needs one:
@@ -53,11 +56,14 @@ func (b *breaker) shut(now time.Time) bool {
 func (b *breaker) heard(failed *RefreshError) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if failed == nil || !failed.Class.provider() {
-		b.failures, b.last = 0, nil // the provider answers, whatever it says of a session
+	if failed == nil || failed.ofSession() {
+		b.failures, b.last, b.misfit = 0, nil, nil // the provider answers, whatever it says of a session
 		return
 	}
 	b.failures++
+	if failed.Class == Operator {
+		b.misfit, b.told = failed, b.now()
+	}
 	if failed.Class != Operator && b.failures < breakAfter && b.last == nil {
 		return
 	}
@@ -66,5 +72,25 @@ func (b *breaker) heard(failed *RefreshError) {
 }
 
 // provider reports whether a failure says something about the provider, or about us, and
-// nothing about the session.
+// nothing about a session.
 func (c Class) provider() bool { return c == Transient || c == Unknown || c == Operator }
+
+// ofSession reports whether a failure says something about the session alone, and so that
+// the provider answers and knows us.
+func (e *RefreshError) ofSession() bool {
+	return !e.Class.provider() || e.Class == Operator && e.Code == "invalid_request"
+}
+
+// misfitFor is how long a gateway that the provider does not know calls itself
+// misconfigured after it was last told so.
+const misfitFor = time.Minute
+
+// misconfigured returns what an operator has to mend, nil if nothing is known.
+func (b *breaker) misconfigured() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.misfit == nil || b.now().Sub(b.told) >= misfitFor {
+		return nil
+	}
+	return b.misfit
+}

@@ -86,3 +86,51 @@ func TestTheProvidersTimeIsRespected(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoIsNotKnownToTheProviderSaysSoUntilItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &breaker{now: time.Now}
+		if err := b.misconfigured(); err != nil {
+			t.Fatalf("nobody said anything: %v", err)
+		}
+		b.heard(&RefreshError{Class: Operator, Code: "invalid_client"})
+		b.heard(&RefreshError{Class: Transient})
+		if err := b.misconfigured(); !errors.As(err, new(*RefreshError)) {
+			t.Errorf("an outage took it back: %v", err)
+		}
+		b.heard(nil)
+		if err := b.misconfigured(); err != nil {
+			t.Errorf("it has been mended: %v", err)
+		}
+		b.heard(&RefreshError{Class: Operator, Code: "invalid_client"})
+		b.heard(&RefreshError{Class: Refused})
+		if err := b.misconfigured(); err != nil {
+			t.Errorf("the provider refused a session, so it knows the client: %v", err)
+		}
+	})
+}
+
+// An orchestrator sends nothing to who is not ready; without a request there is no attempt,
+// and without an attempt no good news.
+func TestWhoGetsNoTrafficForItTriesAgainAfterAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &breaker{now: time.Now}
+		b.heard(&RefreshError{Class: Operator, Code: "invalid_client"})
+		time.Sleep(misfitFor - time.Second)
+		if err := b.misconfigured(); err == nil {
+			t.Error("forgotten too soon")
+		}
+		time.Sleep(time.Second)
+		if err := b.misconfigured(); err != nil {
+			t.Errorf("still %v", err)
+		}
+	})
+}
+
+func TestABadRequestOfOneSessionClosesTheDoorToNoOther(t *testing.T) {
+	b := &breaker{now: time.Now}
+	b.heard(&RefreshError{Class: Operator, Code: "invalid_request"})
+	if err := errors.Join(b.allow(), b.misconfigured()); err != nil {
+		t.Error(err)
+	}
+}

@@ -183,6 +183,12 @@ func (m *Manager) Run(ctx context.Context) error {
 // after the last request has been served and before the store is closed.
 func (m *Manager) Close(ctx context.Context) error { return m.flights.close(ctx) }
 
+// Misconfigured returns what the provider said when it last refused the gateway itself
+// (invalid_client and its kin), nil if it has accepted it since. It forgets after a minute
+// without an attempt: a gateway that gets no traffic because of it would never hear that
+// somebody has mended it.
+func (m *Manager) Misconfigured() error { return m.breaker.misconfigured() }
+
 // Start describes a login that succeeded.
 type Start struct {
 	Grant  Grant

@@ -133,6 +133,9 @@ func (a *App) ready(r *http.Request) []reason {
 		reasons = append(reasons, reason{"store", store.Error()})
 	}
 	provider := a.provider.Ready()
+	if provider == nil {
+		provider = a.sessions.Misconfigured()
+	}
 	if provider != nil {
 		reasons = append(reasons, reason{"provider", provider.Error()})
 	}

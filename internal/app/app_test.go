@@ -284,6 +284,37 @@ func TestAProviderThatIsDownStopsNothing(t *testing.T) {
 	}
 }
 
+// The tokens that hold are served on; it is the operator who has to know.
+func TestAProviderThatDoesNotKnowTheClientIsAReason(t *testing.T) {
+	h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	c := browser(t)
+	h.signIn(c)
+	refresh := func() int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.origin+"/bff/refresh", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-CSRF", "1")
+		status, _ := h.do(c, req)
+		return status
+	}
+	if _, ok := h.provider.RotateClientSecret("bff"); !ok {
+		t.Fatal("no such client")
+	}
+	if status := refresh(); status != http.StatusServiceUnavailable {
+		t.Errorf("a refresh: %d", status)
+	}
+	if status, body := h.admin("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, `"what":"provider"`) || !strings.Contains(body, "invalid_client") {
+		t.Errorf("/readyz: %d %s", status, body)
+	}
+	if _, metrics := h.admin("/metrics"); !strings.Contains(metrics, "cloakroom_provider_ready 0") {
+		t.Error("/metrics calls the provider ready")
+	}
+	if status, _ := h.call(c, "/api/orders"); status != http.StatusOK {
+		t.Errorf("a call with a token that holds: %d", status)
+	}
+}
+
 func TestAShutdownFinishesRequestsAndRefreshes(t *testing.T) {
 	arrived, finish := make(chan struct{}), make(chan struct{})
 	h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
