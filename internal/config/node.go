@@ -75,8 +75,8 @@ func literal(value any) *node {
 		return n
 	case map[string]string:
 		n := &node{kind: mapping}
-		for name, s := range v {
-			n.entries = append(n.entries, entry{name: name, value: literal(s)})
+		for _, name := range sortedKeys(v) {
+			n.entries = append(n.entries, entry{name: name, value: literal(v[name])})
 		}
 		return n
 	}

@@ -125,9 +125,17 @@ func (r *reader) checkPreset(c *Config) {
 	if !ok {
 		return
 	}
-	for name, set := range map[string]bool{"audience": c.Provider.Audience != "", "resource": len(c.Provider.Resource) > 0} {
-		if instead := p.Unheard[name]; set && instead != "" {
-			r.warn("provider."+name, "%s does not know it: %s", p.Name, instead)
+	unheard := func(path string, audience, resource bool) {
+		for name, set := range map[string]bool{"audience": audience, "resource": resource} {
+			if instead := p.Unheard[name]; set && instead != "" {
+				r.warn(path+name, "%s does not know it: %s", p.Name, instead)
+			}
+		}
+	}
+	unheard("provider.", c.Provider.Audience != "", len(c.Provider.Resource) > 0)
+	for i, rt := range c.Routes {
+		if rt.Token == UserToken || rt.Token == UserOrClientToken { // an exchange knows both
+			unheard(element("routes", i)+".", rt.Audience != "", rt.Resource != "")
 		}
 	}
 	if p.RevokesAllDevices && c.Provider.RevokeOnLogout {

@@ -84,6 +84,20 @@ func TestEveryPresetLoadsAndPrintsItself(t *testing.T) {
 	}
 }
 
+func TestAPresetWarnsOfARoutesAudience(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		token string
+		warns bool
+	}{{"user", true}, {"exchange", false}} {
+		text := strings.Replace(with("preset: keycloak"), "upstream: http://orders:9000", "upstream: https://orders:9000\n    audience: orders\n    token: "+row.token, 1)
+		_, warnings := load(t, text)
+		if got := strings.Contains(warnings.Error(), "routes[0].audience: keycloak does not know it"); got != row.warns {
+			t.Errorf("token %s: warned %v", row.token, warnings)
+		}
+	}
+}
+
 func TestAPresetWarnsOfWhatItsProviderMakesOfAKey(t *testing.T) {
 	t.Parallel()
 	const tenant = "9188040d-6c67-4c5b-b112-36a304b66dad"
