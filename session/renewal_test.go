@@ -311,7 +311,12 @@ func TestAWriteWhoseAcknowledgementIsLostIsRecognised(t *testing.T) {
 		s, ticket := r.signIn()
 		r.provider.answer = func(n int, _ *session.Grant) (*session.Renewal, error) {
 			r.store.goDeaf(errors.New("connection reset"))
-			return r.provider.good(n), nil
+			renewal := r.provider.good(n)
+			renewal.IDToken = "idt-1"
+			return renewal, nil
+		}
+		r.provider.verify = func(raw session.Token) (*session.Identity, error) {
+			return &session.Identity{IDToken: raw, Claims: map[string]any{"sub": "alice"}}, nil
 		}
 		time.Sleep(2 * time.Minute)
 		if at, err := s.Token(t.Context(), session.Target{}); err != nil || at.Token != "at-1" {
@@ -320,6 +325,8 @@ func TestAWriteWhoseAcknowledgementIsLostIsRecognised(t *testing.T) {
 		r.store.goDeaf(nil)
 		if st := r.read(ticket); st.Grant.RefreshToken != "rt-1" || st.Grant.Generation != 1 {
 			t.Errorf("the store holds %q of generation %d", st.Grant.RefreshToken.Reveal(), st.Grant.Generation)
+		} else if st.Grant.IDToken != "idt-1" {
+			t.Error("the claims that came with it are lost")
 		}
 		if n, _, _ := r.provider.counts(); n != 1 {
 			t.Errorf("%d presentations", n)
@@ -402,6 +409,46 @@ func TestEndingWhatHasVanishedIsNoError(t *testing.T) {
 		}
 		if !closed(s.Done()) {
 			t.Error("the stream goes on")
+		}
+	})
+}
+
+func TestARefreshTokenBesideAnErrorCostsNoAccessToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.provider.answer = func(int, *session.Grant) (*session.Renewal, error) {
+			return &session.Renewal{RefreshToken: "rt-1"}, &session.RefreshError{Class: session.Transient}
+		}
+		s, _ := r.signIn()
+		if err := s.Refresh(t.Context()); class(t, err) != session.Transient {
+			t.Error(err)
+		}
+		if at, err := s.Token(t.Context(), session.Target{}); err != nil || at.Token != "at-0" {
+			t.Errorf("got %q, %v", at.Token.Reveal(), err)
+		}
+	})
+}
+
+func TestALogoutDuringTheCheckOfAnIDTokenIsFinal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.provider.answer = func(n int, _ *session.Grant) (*session.Renewal, error) {
+			renewal := r.provider.good(n)
+			renewal.IDToken = "idt-1"
+			return renewal, nil
+		}
+		s, _ := r.signIn()
+		r.provider.verify = func(raw session.Token) (*session.Identity, error) {
+			if err := s.End(t.Context(), session.LoggedOut); err != nil {
+				t.Error(err)
+			}
+			return &session.Identity{IDToken: raw, Claims: map[string]any{"sub": "alice"}}, nil
+		}
+		if err := s.Refresh(t.Context()); reason(t, err) != session.LoggedOut {
+			t.Error(err)
+		}
+		if st := s.State(); st.Grant.Claims != nil || st.Grant.IDToken != "idt-0" {
+			t.Error("the tombstone was written to")
 		}
 	})
 }
