@@ -39,7 +39,7 @@ func (t *replayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		_ = res.Body.Close()
 		return nil, &renewalError{err}
 	case err != nil, fresh.Token == x.token:
-		return res, nil // the upstream's own word is the best there is
+		return res, nil //nolint:nilerr // the upstream's own word is the best there is
 	case req.Body != nil && req.Body != http.NoBody && x.kept == nil:
 		return res, nil // the body has gone; whoever sends it again finds the fresh token
 	}

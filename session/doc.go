@@ -20,6 +20,10 @@
 //   - Ended stays ended. A store has no upsert; every write names the version that it
 //     replaces, and an ended session is a recorded state, not a missing row.
 //
+// Besides the tokens of its refresh-token chain, one for each [Target], a session has tokens
+// that its own was traded for, and the Manager has the gateway's own: a [TokenIssuer] makes
+// them, memory keeps them.
+//
 // The package knows neither HTTP routes nor providers: a [Refresher] speaks to the
 // provider, a Store keeps bytes.
 package session

@@ -1,6 +1,9 @@
 package session
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // ExchangedToken returns a token for t that the session's access token was traded for
 // (RFC 8693). It is kept in memory with the session, for as long as both live, and traded
@@ -57,7 +60,7 @@ func (s *Session) exchange(ctx context.Context, t Target, urgent bool) (AccessTo
 		return AccessToken{}, err
 	}
 	at, err := s.trade(ctx, subject, t, urgent)
-	if failed, ok := err.(*issueError); !ok || failed.Class != Refused { //nolint:errorlint // issue's own
+	if failed, ok := errors.AsType[*issueError](err); !ok || failed.Class != Refused {
 		return at, err
 	}
 	subject, renewErr := s.Renew(ctx, Target{}, subject.Token)
@@ -67,7 +70,7 @@ func (s *Session) exchange(ctx context.Context, t Target, urgent bool) (AccessTo
 	if renewErr == nil {
 		at, err = s.trade(ctx, subject, t, urgent)
 	}
-	if failed, ok := err.(*issueError); ok && failed.Class == Refused { //nolint:errorlint // issue's own
+	if failed, ok := errors.AsType[*issueError](err); ok && failed.Class == Refused {
 		// A fresh subject token is not taken either: the session is not at fault.
 		out := *failed.RefreshError
 		out.Class = Operator

@@ -41,6 +41,9 @@ func TestARenewalIsBoundedForEachTarget(t *testing.T) {
 		s, _ := r.signIn()
 		for _, target := range []session.Target{{}, orders} {
 			at, err := s.Token(t.Context(), target)
+			if err != nil {
+				t.Fatal(err)
+			}
 			first := at.Token
 			for range 3 {
 				before := at.Token

@@ -163,12 +163,12 @@ func (p *supply) close(o *order) {
 	defer p.mu.Unlock()
 	defer close(o.done)
 	p.order = nil
-	var failed *issueError
+	failed, ok := errors.AsType[*issueError](o.err)
 	switch {
 	case o.err == nil:
 		p.failed, p.failures = nil, 0
 		p.at.Store(&o.at)
-	case errors.As(o.err, &failed):
+	case ok:
 		p.failures++
 		p.failed = failed.RefreshError
 		p.notBefore = p.m.now().Add(max(backoff(p.failures), min(failed.RetryAfter, longestWait), failed.Class.refusedFor()))

@@ -6,6 +6,7 @@
 //	  │  GET  /.well-known/openid-configuration, /jwks        discovery.go, keys.go
 //	  │  GET  /authorize → page → POST /sign-in → callback    authorize.go, signin.go
 //	  │  POST /token   code, then refresh tokens              token.go, grant.go
+//	  │                client credentials, token exchange     clientgrant.go, tokenexchange.go
 //	  │  POST /revoke  GET /userinfo  GET /end_session
 //	  ▼
 //	test or demo: Adjust (knobs), Hold, Revoke…, Stats, Requests, Tokens, or Control over HTTP

@@ -8,8 +8,8 @@ import (
 
 // Names of the token exchange (RFC 8693 §2.1, §3).
 const (
-	grantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
-	typeAccessToken    = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // the name of a type, no token
+	grantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" //nolint:gosec // the name of a grant, no token
+	typeAccessToken    = "urn:ietf:params:oauth:token-type:access_token"   //nolint:gosec // the name of a type, no token
 )
 
 // tradeToken answers with a token for which the subject token was traded (RFC 8693). It is

@@ -8,10 +8,11 @@
 //	                        │                                            │
 //	             keys ─▶ ID-token checks ◀───────────────────── Exchange, Verify
 //	                        │
+//	                        ├─▶ ClientToken, ExchangeToken: tokens without a refresh token
 //	                        └─▶ Revoke, LogoutURL
 //
-// A [Client] implements session.Refresher. What a provider does differently is data (a
-// preset), not code:
+// A [Client] implements session.Refresher and session.TokenIssuer. What a provider does
+// differently is data (a preset), not code:
 //
 //	c, err := oidc.New(oidc.Config{
 //		Issuer:       "https://id.example.com",

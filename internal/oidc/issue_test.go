@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,10 +16,9 @@ import (
 // lastForm is the newest request to the token endpoint.
 func (b *bench) lastForm() url.Values {
 	b.t.Helper()
-	all := b.idp.Requests()
-	for i := len(all) - 1; i >= 0; i-- {
-		if all[i].Endpoint == devidp.TokenEndpoint {
-			return all[i].Form
+	for _, r := range slices.Backward(b.idp.Requests()) {
+		if r.Endpoint == devidp.TokenEndpoint {
+			return r.Form
 		}
 	}
 	b.t.Fatal("nothing reached the token endpoint")
