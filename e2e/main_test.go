@@ -36,7 +36,12 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "building the gateway:", err)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if err := scores.publish(os.Getenv("E2E_TABLE")); err != nil {
+		fmt.Fprintln(os.Stderr, "writing the table of scenarios:", err)
+		return 1
+	}
+	return code
 }
 
 // missing ends a test that lacks one of its parts.
