@@ -412,6 +412,51 @@ func TestARefusalAfterALostAnswerSaysSo(t *testing.T) {
 	})
 }
 
+func TestAFailureAfterALostAnswerFindsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.provider.answer = func(n int, _ *session.Grant) (*session.Renewal, error) {
+			return nil, &session.RefreshError{Class: []session.Class{session.Unknown, session.Transient, session.Refused}[n-1]}
+		}
+		s, _ := r.signIn()
+		time.Sleep(2 * time.Minute)
+		if _, err := s.Token(t.Context(), session.Target{}); class(t, err) != session.Transient {
+			t.Error(err)
+		}
+		time.Sleep(5 * time.Second)
+		_, err := s.Token(t.Context(), session.Target{})
+		if reason(t, err) != session.OutcomeLost {
+			t.Error(err)
+		}
+	})
+}
+
+// There is no end to wait for: who asks for a refresh knows what the clock cannot tell.
+func TestAfterALostAnswerATokenWithoutAKnownEndCanBeRefreshed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		r.provider.answer = func(n int, _ *session.Grant) (*session.Renewal, error) {
+			if n == 1 {
+				return nil, &session.RefreshError{Class: session.Unknown}
+			}
+			return r.provider.good(n), nil
+		}
+		g := r.grant()
+		g.Access = map[session.Target]session.AccessToken{{}: {Token: "at-0", Issued: time.Now()}}
+		s, _, err := r.Begin(t.Context(), session.Start{Grant: g})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Refresh(t.Context()); class(t, err) != session.Unknown {
+			t.Error(err)
+		}
+		time.Sleep(5 * time.Second)
+		if err := s.Refresh(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestALostAnswerWaitsWhileTheAccessTokenHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, nil)
