@@ -204,9 +204,10 @@ func (m *memory) list(ctx context.Context, match func(session.Record) bool) ([]s
 		return nil, err
 	}
 	var found []session.Record
-	for id := range m.records {
-		if r, err := m.find(id); err == nil && match(r) {
-			found = append(found, r)
+	now := m.now()
+	for _, r := range m.records {
+		if now.Before(r.Expires) && match(r) {
+			found = append(found, clone(r))
 		}
 	}
 	return found, nil

@@ -234,7 +234,7 @@ func TestARevocationThatIsCutOffByTheShutdownIsTriedByTheNextProcess(t *testing.
 
 func TestARecordThatNoKeyOpensStandsInNobodysWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := open(t, func(c *session.Config) { c.IdleTimeout = time.Hour })
+		r := open(t, func(c *session.Config) { c.IdleTimeout = 5 * time.Minute })
 		for range 300 { // more than one batch
 			r.signIn()
 		}
@@ -246,7 +246,7 @@ func TestARecordThatNoKeyOpensStandsInNobodysWay(t *testing.T) {
 		time.Sleep(time.Second)
 		r.start()
 		s, _ := r.signIn()
-		time.Sleep(time.Hour + 3*time.Second)
+		time.Sleep(5*time.Minute + 3*time.Second)
 		if !closed(s.Done()) {
 			t.Error("the limit of a session is not seen behind records that cannot be opened")
 		}
@@ -281,13 +281,13 @@ func TestTheHintIsForgottenThoughARevocationIsPending(t *testing.T) {
 
 func TestManyLimitsThatComeAtOnceAreAttendedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := open(t, func(c *session.Config) { c.IdleTimeout = time.Hour })
+		r := open(t, func(c *session.Config) { c.IdleTimeout = 5 * time.Minute })
 		var all []*session.Session
 		for range 600 {
 			s, _ := r.signIn()
 			all = append(all, s)
 		}
-		time.Sleep(time.Hour + time.Second)
+		time.Sleep(5*time.Minute + time.Second)
 		for _, s := range all {
 			if !closed(s.Done()) {
 				t.Fatal("a stream waits for the next second")
