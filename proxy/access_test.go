@@ -252,7 +252,8 @@ func TestEveryRequestIsOneLineWithoutItsQuery(t *testing.T) {
 		t.Error(f.log)
 	}
 	want := []Served{
-		{Route: "/req/", Method: "GET", Status: 401, Code: "no_session"}, {Route: "/pub/", Method: "GET", Status: 200},
+		{Route: "/req/", Method: "GET", Status: 401, Code: "no_session"},
+		{Route: "/pub/", Method: "GET", Status: 200},
 		{Route: "bff", Method: "GET", Status: 404, Code: "not_found"},
 	}
 	if !slices.Equal(served, want) {
