@@ -195,3 +195,22 @@ func TestATokenIsNotUsedInTheLastMomentsOfItsLife(t *testing.T) {
 		}
 	})
 }
+
+func TestAnExpiredTokenIsRefreshedThoughItsTimeHasNotCome(t *testing.T) {
+	orders := session.Target{Audience: "orders"}
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		s, _ := r.signIn()
+		if _, err := s.Token(t.Context(), orders); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Expire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for target, want := range map[session.Target]session.Token{{}: "at-0", orders: "at-1"} {
+			if at, err := s.Token(t.Context(), target); err != nil || at.Token == want {
+				t.Errorf("%v: %q, %v", target, at.Token.Reveal(), err)
+			}
+		}
+	})
+}
