@@ -293,7 +293,7 @@ func TestWhoSendsTooMuchReadsWhy(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Host, req.Close = publicHost, true
-		res, err := http.DefaultClient.Do(req)
+		res, err := (&http.Client{}).Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -321,7 +321,7 @@ func TestTrailersOfTheClientGoOnWithoutForgedNames(t *testing.T) {
 		"X-Sum": {"42"}, "X-User": {"root"}, "X_user": {"root"}, "X-Gone": {"x"}, "Authorization": {"Bearer mine"},
 		"Cookie": {"a=1"}, "X-Forwarded-For": {"6.6.6.6"},
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := (&http.Client{}).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -194,7 +194,8 @@ func TestALoginIsKeptIfItSucceededAndNotForLong(t *testing.T) {
 		if !ask(1, nil) || ask(1, nil) {
 			t.Error("a login that succeeded runs twice")
 		}
-		if !ask(2, errAway) || !ask(2, errAway) {
+		first, second := ask(2, errAway), ask(2, errAway)
+		if !first || !second {
 			t.Error("a login that failed is kept")
 		}
 		time.Sleep(loginKept)

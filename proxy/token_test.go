@@ -394,3 +394,17 @@ func TestTokensOfAllKindsAreNeverLogged(t *testing.T) {
 		t.Error("a token stands in the log")
 	}
 }
+
+func TestAStrangerIsNotToldOfASession(t *testing.T) {
+	c := newCounter(t, nil, Route{Path: "/machine/", Access: Public, Token: ClientToken}, Route{Path: "/members/", Token: ClientToken})
+	g := c.signIn(t)
+	c.provider.Adjust(func(k *devidp.Knobs) { k.Down = true })
+	w := c.stranger().get(t, "/machine/")
+	wants(t, w, 503, IDPUnavailable)
+	if strings.Contains(w.Body.String(), "signed in") || w.Header().Get("Retry-After") == "" {
+		t.Errorf("%v %s", w.Header(), w.Body)
+	}
+	if w = g.get(t, "/members/"); w.Code != 503 || !strings.Contains(w.Body.String(), "still signed in") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"os"
 	"runtime"
+	"slices"
+	"strings"
 )
 
 // heapFloor is how much memory, in bytes, is counted and never touched: no system gives it
@@ -16,10 +17,17 @@ const heapFloor = 12 << 20
 // operator who sets GOGC or GOMEMLIMIT has decided otherwise.
 //
 // What is returned gives the floor back.
-func raiseHeapFloor() (lower func()) {
-	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" { // as the runtime reads them
+func raiseHeapFloor(env []string) (lower func()) {
+	if slices.ContainsFunc(env, decidesOnMemory) {
 		return func() {}
 	}
 	floor := make([]byte, heapFloor)
 	return func() { runtime.KeepAlive(floor) }
+}
+
+// decidesOnMemory reports whether a variable of the environment is one that the runtime
+// takes for the operator's decision.
+func decidesOnMemory(variable string) bool {
+	name, value, _ := strings.Cut(variable, "=")
+	return value != "" && (name == "GOGC" || name == "GOMEMLIMIT")
 }

@@ -26,7 +26,7 @@ func (s *surroundings) runCommand() *cobra.Command {
 			if err != nil {
 				return &usageError{err}
 			}
-			defer raiseHeapFloor()()
+			defer raiseHeapFloor(s.env)()
 			lines := telemetry.NewLines(s.stderr)
 			defer func() { _ = lines.Close() }() // a log that cannot be written has nobody to tell
 			log := app.Logger(lines, cfg.Log)
