@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,5 +80,46 @@ func TestAForgivingProviderIsAskedAgainAfterACrash(t *testing.T) {
 			t.Errorf("while the access token holds: %v", err)
 		}
 		time.Sleep(10 * time.Second)
+	})
+}
+
+// The second try is under way, and the trouble that the first one left says nothing yet.
+func TestWhoComesDuringTheSecondTryWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.SoleOwner = false })
+		r.provider.set(func(p *provider) {
+			p.answer = func(n int, _ *session.Grant) (*session.Renewal, error) {
+				if n == 1 {
+					return nil, &session.RefreshError{Class: session.Unknown}
+				}
+				time.Sleep(400 * time.Millisecond)
+				return r.provider.good(n), nil
+			}
+		})
+		a, ticket := r.signIn()
+		time.Sleep(2 * time.Minute)
+		var all sync.WaitGroup
+		all.Go(func() { _, _ = a.Token(t.Context(), session.Target{}) })
+		time.Sleep(100 * time.Millisecond)
+		b, err := r.other().Open(t.Context(), ticket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for where, s := range map[string]*session.Session{"here": a, "elsewhere": b} {
+			all.Go(func() {
+				if at, err := s.Token(t.Context(), session.Target{}); err != nil || at.Token != "at-2" {
+					t.Errorf("%s: got %q, %v", where, at.Token.Reveal(), err)
+				}
+			})
+			all.Go(func() {
+				if err := s.Refresh(t.Context()); err != nil {
+					t.Errorf("%s: a refresh that is asked for: %v", where, err)
+				}
+			})
+		}
+		all.Wait()
+		if presented, _, _ := r.provider.counts(); presented != 2 {
+			t.Errorf("%d presentations, want 2", presented)
+		}
 	})
 }

@@ -79,7 +79,7 @@ func (s *Session) Refresh(ctx context.Context) error {
 	late := time.NewTimer(s.m.cfg.Wait)
 	defer late.Stop()
 	for since := st.Grant.Generation; ; {
-		if err := s.State().hindrance(s.m.cfg.LostAnswer, s.m.now(), Target{}, true); err != nil {
+		if err := s.obstacle(s.State(), s.m.now(), Target{}, true); err != nil {
 			return err
 		}
 		f, err := s.launch(ctx, &flight{forced: true, since: since})
@@ -189,10 +189,22 @@ func (s *Session) fly(ctx context.Context, t Target) (*flight, error) {
 		}
 		return nil, s.ended(now, s.state.Load())
 	}
-	if err := st.hindrance(s.m.cfg.LostAnswer, now, t, false); err != nil {
+	if err := s.obstacle(st, now, t, false); err != nil {
 		return nil, err
 	}
 	return s.launch(ctx, &flight{target: t})
+}
+
+// obstacle is why no flight for t should start now, nil if one may, or if one is under way,
+// here or in another process: that one's end decides, and not what went wrong before it.
+func (s *Session) obstacle(st *State, now time.Time, t Target, forced bool) error {
+	s.mu.Lock()
+	aloft := s.flight != nil
+	s.mu.Unlock()
+	if aloft || s.held(st, now) {
+		return nil
+	}
+	return st.hindrance(s.m.cfg.LostAnswer, now, t, forced)
 }
 
 // launch joins the flight under way, or starts f.
@@ -268,10 +280,14 @@ func (f *flight) already(s *Session, st *State, now time.Time) (AccessToken, boo
 }
 
 // mayPresent returns the grant whose refresh token this flight presents, and has the lease
-// for it. Whoever only waits for another process's lease takes nothing out of the budget.
+// for it. Whoever only waits for another process's lease, or may not present it yet, takes
+// nothing out of the budget.
 func (s *Session) mayPresent(ctx context.Context, f *flight, st *State, now time.Time) (*Grant, error) {
 	if s.held(st, now) {
 		return nil, errHeld
+	}
+	if err := st.hindrance(s.m.cfg.LostAnswer, now, f.target, f.forced); err != nil {
+		return nil, err
 	}
 	if err := s.admit(ctx, f, st, now); err != nil {
 		return nil, err

@@ -70,7 +70,7 @@ func (s *Session) replace(ctx context.Context, t Target, refused Token, now time
 	if st.Grant.RefreshToken == "" {
 		return nil, fmt.Errorf("session: %w", errNoRefreshToken)
 	}
-	if err := st.hindrance(s.m.cfg.LostAnswer, now, t, false); err != nil {
+	if err := s.obstacle(st, now, t, false); err != nil {
 		return nil, err
 	}
 	if !s.mayRenew(t, now) {
