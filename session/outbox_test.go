@@ -213,13 +213,14 @@ func TestARevocationThatIsCutOffByTheShutdownIsTriedByTheNextProcess(t *testing.
 			t.Fatal(err)
 		}
 		synctest.Wait()
+		r.store.during("Replace", func() { time.Sleep(time.Second) })
 		began := time.Now()
 		r.halt()
-		if waited := time.Since(began); waited != 0 {
-			t.Errorf("the shutdown waited %v for the provider", waited)
+		if waited := time.Since(began); waited != time.Second {
+			t.Errorf("the shutdown waited %v, and the store needs a second", waited)
 		}
 		before := r.store.written()
-		synctest.Wait()
+		time.Sleep(2 * time.Second)
 		if n := r.store.written() - before; n != 0 {
 			t.Errorf("%d writes after Run has returned, to a store that may be closed", n)
 		}
@@ -304,9 +305,13 @@ func TestTwoProcessesThatLookAtOnceTryOnce(t *testing.T) {
 		if err := s.End(t.Context(), session.LoggedOut); err != nil {
 			t.Fatal(err)
 		}
+		hung := make(chan struct{})
+		r.provider.set(func(p *provider) { p.revokeHang = hung })
 		r.store.during("Due", func() { time.Sleep(10 * time.Millisecond) }) // one of them is slow
 		r.start()
 		r.start()
+		time.Sleep(5 * time.Second)
+		close(hung)
 		time.Sleep(time.Minute)
 		if _, _, revoked := r.provider.counts(); len(revoked) != 1 {
 			t.Errorf("revoked %d times", len(revoked))
