@@ -5,10 +5,12 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -53,16 +55,31 @@ func missing(t *testing.T, part, remedy string) {
 	t.Skipf("%s is missing: %s", part, remedy)
 }
 
-// freePort returns a port of 127.0.0.1 that nobody uses at this moment.
+// ports are given out once in a run, from below those that outgoing connections take: the
+// tests' many clients would else sit on what was just found free.
+var ports = struct {
+	sync.Mutex
+	next int
+}{next: 20000 + rand.N(6000)}
+
+// freePort returns a port of 127.0.0.1 that nobody uses.
 func freePort(t *testing.T) int {
 	t.Helper()
-	var config net.ListenConfig
-	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	ports.Lock()
+	defer ports.Unlock()
+	for range 2000 {
+		if ports.next++; ports.next >= 32000 {
+			ports.next = 20000
+		}
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", ports.next))
+		if err != nil {
+			continue
+		}
+		defer l.Close()
+		return ports.next
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
 // eventually asks until the answer is yes.

@@ -295,9 +295,11 @@ func (f *fleet) ask(ctx context.Context, g *gateway, ticket, method, path string
 }
 
 // get is a GET through a balancer: a replica that dies under it is left for the next.
-func (f *fleet) get(ctx context.Context, ticket, path string) (a answer) {
-	for range 2 * len(f.replicas) {
-		if a = f.ask(ctx, f.next(), ticket, http.MethodGet, path); a.err == nil || ctx.Err() != nil {
+func (f *fleet) get(ctx context.Context, ticket, path string, header ...string) (a answer) {
+	first := f.turn.Add(1)
+	for i := range uint64(len(f.replicas)) {
+		g := f.replicas[(first+i)%uint64(len(f.replicas))]
+		if a = f.ask(ctx, g, ticket, http.MethodGet, path, header...); a.err == nil || ctx.Err() != nil {
 			break
 		}
 	}

@@ -5,6 +5,7 @@ package e2e
 import (
 	"io"
 	"net"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -26,12 +27,30 @@ type wire struct {
 	swallows bool                  // guarded by mu: what is sent never arrives
 	lag      time.Duration         // guarded by mu: of what comes back
 	sent     chan struct{}         // buffered: something was sent that never arrives
+	came     map[string]delivery   // guarded by mu: the first answer, by refresh token
 	carriers sync.WaitGroup
 }
 
+// A line is one connection over a wire. HTTP/1.1 has one exchange at a time on it.
+type line struct {
+	mu sync.Mutex
+	rt string // guarded by mu: the refresh token that is on its way, empty for none
+}
+
+// A delivery is the answer to a refresh token, in the gateway's hands.
+type delivery struct {
+	at     time.Time
+	access string // the access token
+}
+
+var (
+	refreshToken = regexp.MustCompile(`refresh_token=([\w-]{20,})`)
+	accessToken  = regexp.MustCompile(`"access_token":\s*"([^"]+)"`)
+)
+
 func stretchWire(t *testing.T, target string) *wire {
 	t.Helper()
-	w := &wire{t: t, target: target, addr: "127.0.0.1:0", ends: map[net.Conn]struct{}{}, sent: make(chan struct{}, 1)}
+	w := &wire{t: t, target: target, addr: "127.0.0.1:0", ends: map[net.Conn]struct{}{}, sent: make(chan struct{}, 1), came: map[string]delivery{}}
 	w.mend()
 	t.Cleanup(func() {
 		w.cut()
@@ -109,13 +128,14 @@ func (w *wire) accept(l net.Listener) {
 			_, _ = near.Close(), far.Close()
 		}
 		w.mu.Unlock()
-		w.carriers.Go(func() { w.carry(far, near, true) })
-		w.carriers.Go(func() { w.carry(near, far, false) })
+		l := &line{}
+		w.carriers.Go(func() { w.carry(l, far, near, true) })
+		w.carriers.Go(func() { w.carry(l, near, far, false) })
 	}
 }
 
 // carry copies one direction; when it ends, both do.
-func (w *wire) carry(to, from net.Conn, out bool) {
+func (w *wire) carry(l *line, to, from net.Conn, out bool) {
 	defer func() {
 		_, _ = to.Close(), from.Close()
 		w.mu.Lock()
@@ -126,7 +146,7 @@ func (w *wire) carry(to, from net.Conn, out bool) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		if n > 0 && !w.deliver(to, buf[:n], out) {
+		if n > 0 && !w.deliver(l, to, buf[:n], out) {
 			_, _ = io.Copy(io.Discard, from) // until somebody hangs up
 			return
 		}
@@ -137,7 +157,7 @@ func (w *wire) carry(to, from net.Conn, out bool) {
 }
 
 // deliver reports whether the bytes have gone on.
-func (w *wire) deliver(to net.Conn, b []byte, out bool) bool {
+func (w *wire) deliver(l *line, to net.Conn, b []byte, out bool) bool {
 	w.mu.Lock()
 	swallows, lag := w.swallows && out, w.lag
 	w.mu.Unlock()
@@ -148,9 +168,34 @@ func (w *wire) deliver(to net.Conn, b []byte, out bool) bool {
 		}
 		return false
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := refreshToken.FindSubmatch(b); out && m != nil {
+		l.rt = string(m[1])
+	}
 	if !out && lag > 0 {
 		<-time.After(lag)
 	}
 	_, err := to.Write(b)
+	if !out && err == nil && l.rt != "" {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if _, again := w.came[l.rt]; !again {
+			d := delivery{at: time.Now()}
+			if m := accessToken.FindSubmatch(b); m != nil {
+				d.access = string(m[1])
+			}
+			w.came[l.rt] = d
+		}
+		l.rt = ""
+	}
 	return err == nil
+}
+
+// answered returns the first answer to a refresh token that reached who had presented it.
+func (w *wire) answered(rt string) (d delivery, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d, ok = w.came[rt]
+	return d, ok
 }
