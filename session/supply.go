@@ -60,8 +60,7 @@ func (c Class) refusedFor() time.Duration {
 // token returns the token if it holds; when it is due, an order goes out beside. Only
 // without one that holds does the caller wait.
 func (p *supply) token(ctx context.Context) (AccessToken, error) {
-	now := p.m.now()
-	at := p.at.Load()
+	at, now := p.at.Load(), p.m.now()
 	if at == nil || !at.Holds(now) {
 		return p.await(ctx, now, "")
 	}

@@ -151,6 +151,30 @@ func TestASuppliedTokenIsMadeOnceForAllWhoWait(t *testing.T) {
 	})
 }
 
+// Whoever finds no token, and is overtaken before it can ask for one, asks for none.
+func TestWhoIsOvertakenOrdersNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var overtake func()
+		r, m := openWith(t, func(c *session.Config) {
+			c.Now = func() time.Time {
+				if f := overtake; f != nil {
+					overtake = nil
+					f()
+				}
+				return time.Now()
+			}
+		})
+		overtake = func() {
+			if _, err := r.ClientToken(t.Context(), ledger); err != nil {
+				t.Error(err)
+			}
+		}
+		if at, err := r.ClientToken(t.Context(), ledger); err != nil || m.count() != 1 {
+			t.Errorf("%q, %v: %d were made", at.Token.Reveal(), err, m.count())
+		}
+	})
+}
+
 func TestASuppliedTokenIsReplacedBeforeItsEndWithoutAnybodyWaiting(t *testing.T) {
 	each(t, func(t *testing.T, _ *room, m *mint, get func() (session.AccessToken, error), _ func(session.Token) (session.AccessToken, error)) {
 		first, err := get()

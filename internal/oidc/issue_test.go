@@ -73,6 +73,11 @@ func TestAClientTokenForAnotherAudienceIsNone(t *testing.T) {
 	if _, err := b.ClientToken(t.Context(), session.Target{Audience: "a"}); err != nil {
 		t.Error(err)
 	}
+	// So it is where the login's resource is asked for.
+	b = setUp(t, devidp.Knobs{Audiences: []string{"a"}, AudienceFallback: true}, func(c *oidc.Config) { c.Resource = []string{"urn:r"} })
+	if at, err := b.ClientToken(t.Context(), session.Target{}); failureOf(t, err).Class != session.BadTarget || at.Token != "" {
+		t.Error(err)
+	}
 }
 
 func TestARefusedClientTokenHasItsClass(t *testing.T) {
