@@ -63,6 +63,7 @@ type setting struct {
 	wait     string // session.refresh.wait; empty is 30s
 	session  string // further lines of session, each indented by two
 	routes   string // further routes
+	log      string // log.level; empty is debug
 }
 
 // everyStore runs a scenario on bbolt with one replica, and on Redis with two.
@@ -161,9 +162,9 @@ routes:
   - path: /
     files: ./dist
     access: public
-log: {level: debug}
+log: {level: %s}
 `, f.url, listen, admin, f.provider.URL, or(s.timeout, "4s"), f.token.addr, store, or(s.wait, "30s"), "200/s", s.session,
-		f.upstream.addr, strings.ReplaceAll(s.routes, "UPSTREAM", "http://"+f.upstream.addr))
+		f.upstream.addr, strings.ReplaceAll(s.routes, "UPSTREAM", "http://"+f.upstream.addr), or(s.log, "debug"))
 }
 
 // provide starts the development provider, with users enough for any scenario.
