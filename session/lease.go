@@ -25,10 +25,10 @@ func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
 		if st.Ended != "" {
 			return s.ended(now, st)
 		}
-		if a := st.Attempt; a != nil {
-			if a.Holder != s.m.holder && !s.m.cfg.SoleOwner && clock.Before(a.Until) {
-				return errHeld
-			}
+		if s.held(st, clock) {
+			return errHeld
+		}
+		if st.Attempt != nil {
 			// Somebody presented this token and never came back to say what happened.
 			st.Trouble = st.Trouble.unanswered()
 		}
@@ -45,10 +45,11 @@ func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
 	return &st.Grant, nil
 }
 
-// held reports whether another process presents the refresh token at now.
-func (s *Session) held(st *State, now time.Time) bool {
+// held reports whether another process presents the refresh token, by the clock that
+// leases run by.
+func (s *Session) held(st *State, clock time.Time) bool {
 	a := st.Attempt
-	return a != nil && a.Holder != s.m.holder && !s.m.cfg.SoleOwner && now.Before(a.Until)
+	return a != nil && a.Holder != s.m.holder && !s.m.cfg.SoleOwner && clock.Before(a.Until)
 }
 
 // retake renews the lease for one more try after a lost answer, and writes down that the

@@ -283,8 +283,14 @@ func (f *flight) already(s *Session, st *State, now time.Time) (AccessToken, boo
 // for it. Whoever only waits for another process's lease, or may not present it yet, takes
 // nothing out of the budget.
 func (s *Session) mayPresent(ctx context.Context, f *flight, st *State, now time.Time) (*Grant, error) {
-	if s.held(st, now) {
-		return nil, errHeld
+	if st.Attempt != nil {
+		clock, err := s.m.leaseNow(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if s.held(st, clock) {
+			return nil, errHeld
+		}
 	}
 	if err := st.hindrance(s.m.cfg.LostAnswer, now, f.target, f.forced); err != nil {
 		return nil, err
