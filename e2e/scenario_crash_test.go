@@ -187,7 +187,7 @@ func TestKillsUnderLoadCostOnlyAnswersUnderWay(t *testing.T) {
 		if long() {
 			kills = 100
 		}
-		f := launch(t, setting{scenario: fmt.Sprintf("%d kills, strict", kills), bolt: bolt, timeout: "1s"})
+		f := launch(t, setting{scenario: fmt.Sprintf("%d kills, strict", kills), bolt: bolt, timeout: "3s"})
 		f.tokensLast(time.Second)
 		tickets := f.signInAll(12)
 		f.token.delay(lag)
@@ -257,7 +257,10 @@ type death struct{ begin, end time.Time }
 // answer for longer than a write takes, or has used what it brought, has no excuse.
 func (f *fleet) moments(struck []death) (before []time.Duration) {
 	f.t.Helper()
-	const written = 250 * time.Millisecond // two cores, many processes
+	const (
+		written = 250 * time.Millisecond // two cores, many processes
+		onWire  = 500 * time.Millisecond // what the dead have sent still arrives
+	)
 	used := map[string]bool{}
 	for _, c := range f.api.got() {
 		used[strings.TrimPrefix(c.authorization, "Bearer ")] = true
@@ -273,7 +276,7 @@ func (f *fleet) moments(struck []death) (before []time.Duration) {
 			first[rt] = r.Time
 			continue
 		}
-		i := slices.IndexFunc(struck, func(k death) bool { return k.end.After(began) })
+		i := slices.IndexFunc(struck, func(k death) bool { return k.end.After(began.Add(-onWire)) })
 		if i < 0 || struck[i].begin.After(r.Time) {
 			f.t.Errorf("a refresh token came again after %v, and no kill was between", r.Time.Sub(began))
 			continue

@@ -189,8 +189,7 @@ func TestAClientSecretThatWasChangedIsTheOperatorsToMend(t *testing.T) {
 			g.stop()
 			g.start()
 		}
-		f.call(ticket)
-		f.call(valid)
+		f.recover([]string{ticket, valid})
 		if all := f.readiness(); strings.Contains(all, "503 ") {
 			t.Errorf("/readyz still complains:\n%s", all)
 		}
