@@ -15,6 +15,13 @@
 // A part that is missing skips its tests by name on a developer's machine and fails them
 // where CI=true. With E2E_ARTIFACTS=dir the browser's tests leave screenshots there.
 //
+// The scenarios in scenario_*_test.go run on one gateway with bbolt and on replicas with
+// Redis, before a development provider that forgives nothing. Each adds a line to a table:
+// what the provider counted, and the verdict. E2E_TABLE names a file for it; with
+// E2E_LONG=1 outages last a minute, kills are a hundred, and Sentinel and Cluster take part.
+//
+//	E2E_LONG=1 E2E_TABLE=table.txt go test -tags e2e -count=1 -parallel 6 -timeout 60m ./e2e
+//
 // Whatever a test does, it ends with a search: every code and token that the provider
 // ever made, and the ticket, in the gateway's logs, its store file and its metrics, in what
 // the browser saw and in what the upstream got.
