@@ -33,6 +33,11 @@ const (
 	NotSameUser   Reason = "not_same_user" // a refreshed ID token named somebody else
 	Replaced      Reason = "replaced"      // the browser logged in again
 	OutcomeLost   Reason = "outcome_lost"  // refused after an answer that never arrived
+	ByUser        Reason = "device"        // its user ended it, from this device or another
+	ByOperator    Reason = "operator"      // an operator ended it
+	ByProvider    Reason = "backchannel"   // the provider said so (OpenID Connect Back-Channel Logout 1.0)
+	FrontChannel  Reason = "frontchannel"  // the provider's page said so (OpenID Connect Front-Channel Logout 1.0)
+	TooMany       Reason = "max_per_user"  // its user began a newer one, beyond the limit
 )
 
 // EndedError says that a session was there and has ended.

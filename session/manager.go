@@ -330,12 +330,24 @@ func (m *Manager) Get(ctx context.Context, id ID) (*Session, error) {
 // OfSubject returns the live sessions of an issuer's subject, in no order. The error is a
 // *StoreError.
 func (m *Manager) OfSubject(ctx context.Context, issuer, subject string) ([]*Session, error) {
+	return m.find(ctx, func(secret []byte) Key { return subjectKey(secret, issuer, subject) })
+}
+
+// OfProviderSession returns the live sessions that came out of one session at the provider,
+// by the sid claim of their ID tokens, in no order. The error is a *StoreError.
+func (m *Manager) OfProviderSession(ctx context.Context, issuer, sid string) ([]*Session, error) {
+	return m.find(ctx, func(secret []byte) Key { return providerSessionKey(secret, issuer, sid) })
+}
+
+// find returns the live sessions whose index has the key, under whichever key of the ring
+// it was made.
+func (m *Manager) find(ctx context.Context, under func(secret []byte) Key) ([]*Session, error) {
 	now := m.now()
 	found := make(map[ID]*Session)
 	// The newest key comes last: a record moves there whenever it is written.
 	for _, key := range slices.Backward(m.cfg.Keys.keys) {
 		began := m.moment()
-		records, err := m.cfg.Store.Find(ctx, subjectKey(key.index, issuer, subject))
+		records, err := m.cfg.Store.Find(ctx, under(key.index))
 		if err != nil {
 			return nil, &StoreError{err}
 		}

@@ -540,6 +540,35 @@ func TestASessionIsFoundByItsSubject(t *testing.T) {
 	})
 }
 
+func TestASessionIsFoundByTheProvidersSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		s, _ := r.signIn()
+		other := r.grant()
+		other.ProviderSession = "sid-2"
+		if _, _, err := r.Begin(t.Context(), session.Start{Grant: other}); err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range []struct {
+			issuer, sid string
+			want        int
+		}{
+			{"https://idp.example", "sid-1", 1},
+			{"https://idp.example", "sid-3", 0},
+			{"https://idp.example", "alice", 0},
+			{"https://other.example", "sid-1", 0},
+		} {
+			found, err := r.OfProviderSession(t.Context(), row.issuer, row.sid)
+			if err != nil || len(found) != row.want {
+				t.Errorf("%s %s: found %d, %v", row.issuer, row.sid, len(found), err)
+			}
+			if row.want == 1 && found[0] != s {
+				t.Error("another one was found")
+			}
+		}
+	})
+}
+
 func TestTheLimitsAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, func(c *session.Config) { c.IdleTimeout, c.AbsoluteTimeout = 2*time.Hour, 3*time.Hour })

@@ -187,11 +187,15 @@ func readState(ring *Keyring, r Record) (*State, error) {
 func (g *Grant) index(secret []byte) []Key {
 	keys := []Key{subjectKey(secret, g.Issuer, g.Subject)}
 	if g.ProviderSession != "" {
-		keys = append(keys, Key(hash(secret, "sid", g.Issuer, g.ProviderSession)))
+		keys = append(keys, providerSessionKey(secret, g.Issuer, g.ProviderSession))
 	}
 	return keys
 }
 
 func subjectKey(secret []byte, issuer, subject string) Key {
 	return Key(hash(secret, "sub", issuer, subject))
+}
+
+func providerSessionKey(secret []byte, issuer, sid string) Key {
+	return Key(hash(secret, "sid", issuer, sid))
 }
