@@ -126,7 +126,8 @@ func query(r *http.Request) string {
 }
 
 // opensStream reports whether a request opens a WebSocket or an event stream. Browsers
-// reopen those by themselves, so they are no sign of a user.
+// reopen those by themselves, so they are no sign of a user. A front proxy that asks about
+// a handshake leaves Upgrade out.
 func opensStream(r *http.Request) bool {
-	return isWebSocket(r) || strings.HasPrefix(one(r.Header, "Accept"), "text/event-stream")
+	return isWebSocket(r) || r.Header["Sec-Websocket-Key"] != nil || strings.HasPrefix(one(r.Header, "Accept"), "text/event-stream")
 }

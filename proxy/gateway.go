@@ -160,13 +160,14 @@ type Served struct {
 
 // Gateway is an http.Handler. It is safe for concurrent use.
 type Gateway struct {
-	cfg    Config
-	base   string // base path without a slash at its end
-	origin string // the public origin, as browsers write it
-	hosts  hosts
-	pages  *pages
-	own    map[string]map[string]endpoint // endpoint's path below base → method → handler
-	logins logins
+	cfg     Config
+	base    string // base path without a slash at its end
+	origin  string // the public origin, as browsers write it
+	hosts   hosts
+	hygiene *hygiene
+	pages   *pages
+	own     map[string]map[string]endpoint // endpoint's path below base → method → handler
+	logins  logins
 }
 
 // endpoint is a handler that returns what went wrong instead of answering it.
@@ -261,29 +262,41 @@ func (g *Gateway) serve(x *exchange, r *http.Request) error {
 		return &Problem{Code: MethodNotAllowed, Allow: everyMethod}
 	}
 	x.client = g.clientOf(r)
+	rt, err := g.find(x, r)
+	switch {
+	case err != nil:
+		return err
+	case rt == nil:
+		return g.serveOwn(x, r, x.path[len(g.base):])
+	}
+	return g.enter(x, r, rt)
+}
+
+// find returns the route that a request takes, or nil if it leads to an endpoint of the
+// gateway's own.
+func (g *Gateway) find(x *exchange, r *http.Request) (*route, error) {
 	table := g.hosts.find(x.client.host)
 	if table == nil {
-		return &Problem{Code: NotFound, Detail: "This gateway does not serve that host."}
+		return nil, &Problem{Code: NotFound, Detail: "This gateway does not serve that host."}
 	}
 	x.path = rawPath(r.URL)
 	target, err := table.judge(x.path)
-	if err != nil {
-		return err
-	}
 	switch {
+	case err != nil:
+		return nil, err
 	case target == nil:
-		return &Problem{Code: NotFound, Detail: "No route leads there."}
+		return nil, &Problem{Code: NotFound, Detail: "No route leads there."}
 	case target.own:
 		x.name = "bff"
-		return g.serveOwn(x, r, x.path[len(g.base):])
+		return nil, nil
 	}
 	rt, allow := target.pick(r.Method)
 	if rt == nil {
 		x.name = target.path
-		return &Problem{Code: MethodNotAllowed, Allow: allow}
+		return nil, &Problem{Code: MethodNotAllowed, Allow: allow}
 	}
 	x.name = rt.Path
-	return g.enter(x, r, rt)
+	return rt, nil
 }
 
 // serveOwn answers an endpoint of the gateway.

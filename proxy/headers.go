@@ -13,6 +13,7 @@ import (
 type hygiene struct {
 	ownCookie func(string) bool
 	fates     map[string]fate // by canonical name
+	promised  []string        // what some route sets, canonical
 }
 
 // fate is what becomes of a client's header.
@@ -43,8 +44,11 @@ func (g *Gateway) newHygiene(routes []Route) *hygiene {
 	for _, r := range routes {
 		for name := range r.SetHeaders {
 			h.decide(dropped, canonicalTwin(name))
+			h.promised = append(h.promised, http.CanonicalHeaderKey(name))
 		}
 	}
+	slices.Sort(h.promised)
+	h.promised = slices.Compact(h.promised)
 	return h
 }
 

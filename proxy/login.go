@@ -59,8 +59,16 @@ func (g *Gateway) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if query.Get(resumeParam) == "1" && !replaces.IsZero() {
+		redirect(w, http.StatusFound, returnURL)
+		return nil
+	}
 	return g.startLogin(w, r, returnURL, params, replaces)
 }
+
+// resumeParam of a login says that it is wanted only if the browser has no session. Behind
+// forward-auth nobody can tell, of a navigation from another site, before it was here.
+const resumeParam = "resume"
 
 // What is wrong with a login, for whoever asked for it.
 const (
@@ -89,7 +97,7 @@ func (g *Gateway) loginParams(query url.Values) (url.Values, error) {
 	params := url.Values{}
 	for name, values := range query {
 		switch {
-		case name == "returnUrl":
+		case name == "returnUrl", name == resumeParam:
 			continue
 		case !slices.Contains(g.cfg.LoginParams, name):
 			return nil, badRequest(loginUnknown)

@@ -132,3 +132,23 @@ func FuzzCallbackQuery(f *testing.F) {
 		}
 	})
 }
+
+// Behind forward-auth, a link on another site brings a browser without its Strict ticket to
+// the login, though it has a session.
+func TestALoginThatMayResumeAsksTheProviderOnlyWithoutASession(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser(t)
+	const login = "/bff/login?resume=1&returnUrl=%2Fapi%2Fpage"
+	if res := b.visit(t, "same-origin", hopTarget(t, b.visit(t, "cross-site", login))); !strings.HasPrefix(res.Header.Get("Location"), h.provider.URL) {
+		t.Errorf("without a session: %d to %q", res.StatusCode, res.Header.Get("Location"))
+	}
+	b.signIn(t, "alice", "/")
+	attempts := b.attempts()
+	res := b.visit(t, "same-origin", hopTarget(t, b.visit(t, "cross-site", login)))
+	if res.StatusCode != http.StatusFound || res.Header.Get("Location") != "/api/page" || b.attempts() != attempts {
+		t.Errorf("with one: %d to %q, %d attempts", res.StatusCode, res.Header.Get("Location"), b.attempts())
+	}
+	if res := b.visit(t, "same-origin", "/bff/login?returnUrl=%2Fapi%2Fpage"); !strings.HasPrefix(res.Header.Get("Location"), h.provider.URL) {
+		t.Errorf("a login that somebody asked for: %d to %q", res.StatusCode, res.Header.Get("Location"))
+	}
+}

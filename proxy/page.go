@@ -69,7 +69,7 @@ type view struct {
 
 // problem answers with the page of a problem, whose headers are set already.
 func (p *pages) problem(w http.ResponseWriter, g *Gateway, problem *Problem) error {
-	v := view{Style: p.style, Status: problem.Code.status(), Code: problem.Code, Text: problem.Detail}
+	v := view{Style: p.style, Status: problem.answer(), Code: problem.Code, Text: problem.Detail}
 	var advice string
 	v.Title, advice = words(problem.Code)
 	if v.Text == "" {

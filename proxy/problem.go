@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -90,6 +91,9 @@ type Problem struct {
 	LoginURL    string        // where a login mends it; local
 	Allow       string        // of a 405
 	ClearTicket bool          // the browser's ticket is worth nothing any more
+
+	status int         // in the place of the code's; zero: the code's
+	header http.Header // of the answer, beside what all have
 }
 
 // Error implements error. The text is for logs.
@@ -102,6 +106,9 @@ func (p *Problem) Error() string {
 
 // Unwrap returns the detail for the log.
 func (p *Problem) Unwrap() error { return p.Err }
+
+// answer is the status that the client gets.
+func (p *Problem) answer() int { return cmp.Or(p.status, p.Code.status()) }
 
 // problem is a Problem that says what its code says and no more.
 func problem(code Code, err error) error { return &Problem{Code: code, Err: err} }
@@ -208,7 +215,7 @@ func (g *Gateway) fail(x *exchange, r *http.Request, err error) {
 	clearAnswer(h)
 	ownHeaders(h)
 	h.Set("Cloakroom-Error", string(p.Code))
-	status := p.Code.status()
+	status := p.answer()
 	switch status {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", seconds(p.RetryAfter))
@@ -222,6 +229,7 @@ func (g *Gateway) fail(x *exchange, r *http.Request, err error) {
 			defer linger(x, r)
 		}
 	}
+	maps.Copy(h, p.header)
 	if p.ClearTicket {
 		g.clearTicket(x)
 	}

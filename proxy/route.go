@@ -111,10 +111,10 @@ func (g *Gateway) compile(routes []Route) (hosts, error) {
 	hs := newHosts(g.cfg.PublicURL)
 	own := &target{path: g.base + "/", own: true}
 	hs.public.paths[own.path], hs.public.folded[fold(own.path)] = own, own
-	hygiene := g.newHygiene(routes)
+	g.hygiene = g.newHygiene(routes)
 	transports := transports{}
 	for _, r := range routes {
-		rt, err := newRoute(r, hygiene)
+		rt, err := newRoute(r, g.hygiene)
 		if err != nil {
 			return hs, err
 		}
