@@ -141,7 +141,7 @@ func (s *saying) withURL(target, host string) (string, string) {
 		return target, host
 	}
 	u, err := url.Parse(whole)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		s.refuse("target")
 		return "", ""
 	}

@@ -190,6 +190,7 @@ func TestNothingOfTheOriginalRequestIsGuessed(t *testing.T) {
 		{"X-Original-URL says another target", "GET /verify/traefik", forwarded + "\r\nX-Original-URL: https://" + publicHost + "/"},
 		{"X-Original-URL says another host", "GET /verify/traefik", forwarded + "\r\nX-Original-URL: https://evil.example/api/"},
 		{"X-Original-URI says another target", "GET /verify/haproxy", forwarded + "\r\nX-Original-URI: /"},
+		{"X-Original-URI says nothing", "GET /verify/haproxy", forwarded + "\r\nX-Original-URI:"},
 		{"X-Original-Method says another method", "GET /verify/haproxy", forwarded + "\r\nX-Original-Method: HEAD"},
 		{"a target that is a URL", "GET /verify/traefik", "X-Forwarded-Method: GET\r\nX-Forwarded-Uri: https://" + publicHost + "/api/\r\nX-Forwarded-Host: " + publicHost},
 		{"a target without a slash", "GET /verify/traefik", "X-Forwarded-Method: GET\r\nX-Forwarded-Uri: api/\r\nX-Forwarded-Host: " + publicHost},

@@ -38,10 +38,13 @@ type App struct {
 	provider *oidc.Client
 	metrics  *telemetry.Metrics
 
-	public, admin *http.Server
-	onPublic      net.Listener
-	onAdmin       net.Listener
-	draining      atomic.Bool
+	public    *http.Server
+	ingress   *http.Server // asked by front proxies
+	admin     *http.Server
+	onPublic  net.Listener
+	onIngress net.Listener // nil: nobody asks
+	onAdmin   net.Listener
+	draining  atomic.Bool
 }
 
 // Addr is the address of the public listener, AdminAddr that of the operator's.
@@ -49,6 +52,14 @@ func (a *App) Addr() net.Addr { return a.onPublic.Addr() }
 
 // AdminAddr is the address of the operator's listener.
 func (a *App) AdminAddr() net.Addr { return a.onAdmin.Addr() }
+
+// ForwardAuthAddr is the address of the entrance for front proxies, nil if there is none.
+func (a *App) ForwardAuthAddr() net.Addr {
+	if a.onIngress == nil {
+		return nil
+	}
+	return a.onIngress.Addr()
+}
 
 // server has the time-outs and limits that hold against slow and greedy clients. There is
 // none for a whole request: streams are not cut.
@@ -69,7 +80,7 @@ func (a *App) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var parts sync.WaitGroup
-	failed := make(chan error, 5)
+	failed := make(chan error, 6)
 	run := func(what string, f func() error) {
 		parts.Go(func() {
 			if err := f(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, context.Canceled) {
@@ -81,6 +92,10 @@ func (a *App) Run(ctx context.Context) error {
 	run("sessions", func() error { return a.sessions.Run(background) })
 	run("provider", func() error { return a.provider.Run(background) })
 	run("public listener", a.servePublic)
+	if a.onIngress != nil {
+		run("forward-auth listener", func() error { return a.ingress.Serve(a.onIngress) })
+		a.log.Info("front proxies ask at", "listen", a.onIngress.Addr().String())
+	}
 	run("admin listener", func() error { return a.admin.Serve(a.onAdmin) })
 	a.log.Info("serving", "listen", a.Addr().String(), "admin", a.AdminAddr().String())
 
@@ -109,14 +124,26 @@ func (a *App) drain(ctx context.Context) error {
 	a.draining.Store(true)
 	requests, cancel := context.WithTimeout(ctx, drainRequests)
 	defer cancel()
-	err := a.public.Shutdown(requests)
-	if errors.Is(err, context.DeadlineExceeded) {
-		a.log.Warn("some requests did not end in time; their connections are closed", "waited", drainRequests.String())
-		err = a.public.Close()
-	}
+	// Both at once: a browser's request may be waiting for the front proxy's question.
+	var asked error
+	var both sync.WaitGroup
+	both.Go(func() { asked = a.shutdown(requests, a.ingress) })
+	err := a.shutdown(requests, a.public)
+	both.Wait()
+	err = errors.Join(err, asked)
 	flights, cancel := context.WithTimeout(ctx, drainFlights)
 	defer cancel()
 	return errors.Join(err, a.sessions.Close(flights))
+}
+
+// shutdown lets a server's requests end until ctx does, and then cuts them.
+func (a *App) shutdown(ctx context.Context, s *http.Server) error {
+	err := s.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		a.log.Warn("some requests did not end in time; their connections are closed", "waited", drainRequests.String())
+		return s.Close()
+	}
+	return err
 }
 
 // ready lists what stands in the way of traffic.
@@ -145,7 +172,7 @@ func (a *App) ready(r *http.Request) []reason {
 
 // close gives back what was opened before Run.
 func (a *App) close() {
-	for _, l := range []net.Listener{a.onPublic, a.onAdmin} {
+	for _, l := range []net.Listener{a.onPublic, a.onIngress, a.onAdmin} {
 		if l != nil {
 			_ = l.Close()
 		}

@@ -86,6 +86,8 @@ func (h *house) start() {
 public_url: %s
 listen: %q
 admin: {listen: "127.0.0.1:0"}
+forward_auth: {listen: "127.0.0.1:0"}
+trusted_proxies: [127.0.0.1/32]
 provider: {issuer: %q, client_id: bff, client_secret: secret}
 session: {keys: ["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]}
 routes:
@@ -404,5 +406,39 @@ func TestTheDemoStaysOnThisMachine(t *testing.T) {
 			err = errors.Join(err, l.Close())
 			t.Errorf("the demo listens on %s (%v)", listen, err)
 		}
+	}
+}
+
+func TestAFrontProxyAsksAtAnEntranceOfItsOwn(t *testing.T) {
+	h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	c := browser(t)
+	h.signIn(c)
+	ask := func(address string) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/verify/traefik", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		origin, err := url.Parse(h.origin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, cookie := range c.Jar.Cookies(origin) {
+			req.AddCookie(cookie)
+		}
+		for name, value := range map[string]string{"X-Forwarded-Method": "GET", "X-Forwarded-Uri": "/api/", "X-Forwarded-Host": origin.Host, "X-Forwarded-Proto": "http", "X-CSRF": "1"} {
+			req.Header.Set(name, value)
+		}
+		res, err := (&http.Client{}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		return res.StatusCode, res.Header.Get("Authorization")
+	}
+	if status, token := ask("http://" + h.app.ForwardAuthAddr().String()); status != http.StatusOK || !strings.HasPrefix(token, "Bearer ") {
+		t.Errorf("at its entrance: %d %q", status, token)
+	}
+	if status, token := ask(h.origin); status != http.StatusNotFound || token != "" {
+		t.Errorf("at the public listener: %d %q", status, token)
 	}
 }

@@ -75,7 +75,11 @@ func (a *App) open(ctx context.Context, cfg *config.Config, x extras) (err error
 	if err != nil {
 		return err
 	}
-	return a.listen(ctx, cfg, gateway)
+	a.public, a.ingress = server(gateway, a.log), server(gateway.ForwardAuth(), a.log)
+	if x.door != nil {
+		a.public.Handler = x.door(gateway)
+	}
+	return a.listen(ctx, cfg)
 }
 
 // store is a session store with a life of its own.
@@ -103,8 +107,7 @@ func openStore(s config.Session, log *slog.Logger) (store, error) {
 }
 
 // listen opens what is not open yet.
-func (a *App) listen(ctx context.Context, cfg *config.Config, gateway http.Handler) (err error) {
-	a.public = server(gateway, a.log)
+func (a *App) listen(ctx context.Context, cfg *config.Config) (err error) {
 	if cfg.TLS.CertFile != "" {
 		pair, err := newCertificate(cfg.TLS.CertFile, cfg.TLS.KeyFile, a.log)
 		if err != nil {
@@ -116,6 +119,11 @@ func (a *App) listen(ctx context.Context, cfg *config.Config, gateway http.Handl
 	if a.onPublic == nil {
 		if a.onPublic, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
 			return fmt.Errorf("listen: %w", err)
+		}
+	}
+	if cfg.ForwardAuth.Listen != "" {
+		if a.onIngress, err = lc.Listen(ctx, "tcp", cfg.ForwardAuth.Listen); err != nil {
+			return fmt.Errorf("forward_auth.listen: %w", err)
 		}
 	}
 	if a.onAdmin, err = lc.Listen(ctx, "tcp", cfg.Admin.Listen); err != nil {
@@ -232,12 +240,12 @@ func keyring(keys []secret.Text) (*session.Keyring, error) {
 	return session.NewKeyring(raw...)
 }
 
-func newGateway(cfg *config.Config, a *App, x extras) (http.Handler, error) {
+func newGateway(cfg *config.Config, a *App, x extras) (*proxy.Gateway, error) {
 	routes := make([]proxy.Route, len(cfg.Routes))
 	for i, r := range cfg.Routes {
 		routes[i] = newRoute(r)
 	}
-	g, err := proxy.New(proxy.Config{
+	return proxy.New(proxy.Config{
 		PublicURL: cfg.PublicURL, BasePath: cfg.BasePath, PostLogoutURL: cfg.PostLogoutURL,
 		Cookie: proxy.Cookie{
 			Name: cfg.Session.Cookie.Name, Lax: cfg.Session.Cookie.SameSite == config.Lax,
@@ -247,10 +255,6 @@ func newGateway(cfg *config.Config, a *App, x extras) (http.Handler, error) {
 		Sessions: a.sessions, Provider: a.provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout,
 		Observe: a.metrics.Request, Log: x.log,
 	})
-	if err != nil || x.door == nil {
-		return g, err
-	}
-	return x.door(g), nil
 }
 
 func newRoute(r config.Route) proxy.Route {

@@ -151,7 +151,7 @@ var mistakes = []struct{ name, old, new, want string }{
 
 	// What is still to come.
 	{"a Redis without a host", "  keys", "  store: redis:///0\n  keys", "7:10: session.store: is no URL of a Redis: write one such as rediss://redis:6379/0"},
-	{"forward-auth", "session:\n", "forward_auth: {listen: \":4181\"}\nsession:\n", "6:24: forward_auth.listen: not supported yet: leave it out"},
+	{"forward-auth for nobody", "session:\n", "forward_auth: {listen: \":4181\"}\nsession:\n", "6:24: forward_auth.listen: believes trusted proxies only, and there are none: write the ingress's network into trusted_proxies"},
 	{"two upstreams", "http://orders:9000", "[\"http://a:1\", \"http://b:1\"]", "10:5: routes[0].upstream: not supported yet: write one URL"},
 	{"h2c", "http://orders:9000", "h2c://orders:9000", "10:15: routes[0].upstream: not supported yet: write http:// or https://"},
 	{"a step-up", "    upstream", "    require: {acr: gold}\n    upstream", "10:20: routes[0].require.acr: not supported yet: leave it out"},

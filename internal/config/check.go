@@ -48,6 +48,9 @@ func (r *reader) checkListeners(c *Config) {
 			}
 		}
 	}
+	if c.ForwardAuth.Listen != "" && len(c.TrustedProxies) == 0 && r.sound("forward_auth.listen", "trusted_proxies") {
+		r.problem("forward_auth.listen", "believes trusted proxies only, and there are none: write the ingress's network into trusted_proxies")
+	}
 	for i, network := range c.TrustedProxies {
 		if network.Bits() == 0 {
 			r.warn(element("trusted_proxies", i), "believes everybody's X-Forwarded-* headers: write the networks of your proxies")

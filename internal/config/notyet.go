@@ -18,7 +18,6 @@ func notYet(c *Config) []limit {
 	const leaveOut = "leave it out"
 	p, s := &c.Provider, &c.Session
 	limits := []limit{
-		{"forward_auth.listen", c.ForwardAuth.Listen != "", leaveOut},
 		{"telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint != "", leaveOut},
 		{"provider.client_auth", p.ClientAuth != "" && !slices.Contains([]ClientAuth{SecretBasic, SecretPost, NoClientAuth}, p.ClientAuth), "write client_secret_basic or client_secret_post"},
 		{"provider.client_key_file", p.ClientKeyFile != "", "leave it out and write client_secret"},
