@@ -37,21 +37,25 @@ func (g *Gateway) logoutPost(w http.ResponseWriter, r *http.Request) error {
 	if err := g.checkCSRF(r); err != nil {
 		return err
 	}
-	redirectURL := g.cfg.PostLogoutURL
 	s, err := g.openTicket(r)
 	switch {
 	case err == nil:
-		if err = g.endSession(r, s); err != nil {
-			return err
-		}
+		err = g.endSession(r, s, session.LoggedOut)
+	case unknowable(err) || replaced(err):
+	default:
+		s, err = g.leftover(r.Context(), err)
+	}
+	if err != nil {
+		return err
+	}
+	redirectURL := g.cfg.PostLogoutURL
+	if s != nil {
 		if redirectURL, err = g.onwardURL(s); err != nil {
 			return err
 		}
-	case unknowable(err) || replaced(err):
-		return err
 	}
 	// Always: a browser that asks for the logout shall hold no ticket after it.
-	g.clearTicket(w)
+	g.leave(w)
 	return writeJSON(w, http.StatusOK, struct {
 		RedirectURL string `json:"redirect_url"`
 	}{redirectURL})
@@ -77,26 +81,65 @@ func (g *Gateway) logoutGet(w http.ResponseWriter, r *http.Request) error {
 		return g.logoutBySid(w, r, s, query.Get("sid"))
 	case unknowable(err):
 		return err
+	}
+	return g.logoutEnded(w, r, err, query.Get("sid"))
+}
+
+// logoutEnded is the logout of a browser whose session is over already, as err says.
+func (g *Gateway) logoutEnded(w http.ResponseWriter, r *http.Request, err error, sid string) error {
+	s, failed := g.leftover(r.Context(), err)
+	target := g.cfg.PostLogoutURL
+	switch {
+	case failed != nil:
+		return failed
+	case s != nil && proves(sid, s):
+		target = g.providerLogout(s.State())
 	case fromElsewhere(r):
 		return refusedLogout("There is no session to end.")
 	}
 	if !replaced(err) {
-		g.clearTicket(w)
+		g.leave(w)
 	}
-	redirect(w, http.StatusFound, g.cfg.PostLogoutURL)
+	redirect(w, http.StatusFound, target)
 	return nil
+}
+
+// leftover returns the session that has ended, as err says, if the logout of its browser
+// still has a way to go: somebody else ended it, an operator or another device, a few
+// minutes ago, and the hint for the provider is still there. Else it is nil.
+func (g *Gateway) leftover(ctx context.Context, err error) (*session.Session, error) {
+	ended, ok := errors.AsType[*session.EndedError](err)
+	if !ok || ended.Reason == session.LoggedOut || ended.Reason == session.Replaced {
+		return nil, nil
+	}
+	s, err := g.cfg.Sessions.Get(ctx, ended.ID)
+	switch {
+	case errors.Is(err, session.ErrNoSession):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case s.State().Grant.IDToken == "":
+		return nil, nil
+	}
+	return s, nil
+}
+
+// proves reports whether sid is the session's own value for a logout.
+func proves(sid string, s *session.Session) bool {
+	proof := s.State().Proof
+	return proof != "" && subtle.ConstantTimeCompare([]byte(sid), []byte(proof)) == 1
 }
 
 // logoutBySid ends the session if sid is its own proof. Another site can send the browser
 // here, but it cannot know the proof; the answer does not tell it.
 func (g *Gateway) logoutBySid(w http.ResponseWriter, r *http.Request, s *session.Session, sid string) error {
-	if proof := s.State().Proof; proof == "" || subtle.ConstantTimeCompare([]byte(sid), []byte(proof)) != 1 {
+	if !proves(sid, s) {
 		return refusedLogout("This address does not belong to the session. Sign out from a page of the application.")
 	}
-	if err := g.endSession(r, s); err != nil {
+	if err := g.endSession(r, s, session.LoggedOut); err != nil {
 		return err
 	}
-	g.clearTicket(w)
+	g.leave(w)
 	redirect(w, http.StatusFound, g.providerLogout(s.State()))
 	return nil
 }
@@ -183,11 +226,19 @@ func (g *Gateway) providerLogout(st *session.State) string {
 	return g.cfg.PostLogoutURL
 }
 
+// leave takes from the browser what it has of the session: the ticket, and what it may have
+// cached for the user. Clear-Site-Data must not say "cookies": that would empty the whole
+// registrable domain, and with it the applications of others.
+func (g *Gateway) leave(w http.ResponseWriter) {
+	g.clearTicket(w)
+	w.Header().Set("Clear-Site-Data", `"cache"`)
+}
+
 // endSession ends s, also if the browser has left meanwhile.
-func (g *Gateway) endSession(r *http.Request, s *session.Session) error {
+func (g *Gateway) endSession(r *http.Request, s *session.Session, why session.Reason) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endWait)
 	defer cancel()
-	err := s.End(ctx, session.LoggedOut)
+	err := s.End(ctx, why)
 	if errors.Is(err, session.ErrNoSession) {
 		return nil // It has vanished meanwhile, which is an end, too.
 	}

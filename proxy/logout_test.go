@@ -156,3 +156,62 @@ func TestARefreshIsThrottledAndTellsTheSameAsTheSession(t *testing.T) {
 	b2 := h.browser(t)
 	wantProblem(t, b2.fetch(t, http.MethodPost, "/bff/refresh"), http.StatusUnauthorized, NoSession)
 }
+
+func TestALogoutAfterSomebodyElseEndedTheSessionStillGoesToTheProvider(t *testing.T) {
+	for _, row := range []struct {
+		why    session.Reason
+		onward bool
+	}{
+		{session.ByProvider, true},
+		{session.ByOperator, true},
+		{session.ByUser, true},
+		{session.FrontChannel, true},
+		{session.LoggedOut, false},
+	} {
+		h := newHouse(t)
+		post, get := h.browser(t), h.browser(t)
+		var sids []string
+		for _, b := range []*browser{post, get} {
+			b.signIn(t, "alice", "/")
+			sids = append(sids, url.QueryEscape(proofOf(t, b)))
+		}
+		for _, s := range h.live(t, "alice") {
+			if err := s.End(t.Context(), row.why); err != nil {
+				t.Fatal(err)
+			}
+		}
+		onward := decode[struct {
+			RedirectURL string `json:"redirect_url"`
+		}](t, post.fetch(t, http.MethodPost, "/bff/logout")).RedirectURL
+		if post.cookie("cloakroom") != "" {
+			t.Errorf("%s: the ticket is still there", row.why)
+		}
+		if row.onward {
+			onward = post.visit(t, "same-origin", onward).Header.Get("Location")
+		}
+		// Another session's proof is none, and neither is one that another site brings along.
+		wrong := get.visit(t, "same-site", "/bff/logout?sid="+sids[0])
+		wantProblem(t, wrong, http.StatusForbidden, CSRFFailed)
+		wantCookies(t, wrong, 0)
+		there := get.visit(t, "same-origin", "/bff/logout?sid="+sids[1])
+		if there.Header.Get("Clear-Site-Data") != `"cache"` || get.cookie("cloakroom") != "" {
+			t.Errorf("%s: the browser keeps what it has", row.why)
+		}
+		for how, target := range map[string]string{"POST": onward, "GET": there.Header.Get("Location")} {
+			toProvider := strings.HasPrefix(target, h.provider.URL+"/") && strings.Contains(target, "id_token_hint=")
+			if toProvider != row.onward || !row.onward && target != "/" {
+				t.Errorf("%s, %s: goes on to %q, want the provider with the hint: %t", row.why, how, target, row.onward)
+			}
+		}
+	}
+}
+
+// proofOf is the sid of a browser's session.
+func proofOf(t *testing.T, b *browser) string {
+	t.Helper()
+	logout, err := url.Parse(*b.session(t).LogoutURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return logout.Query().Get("sid")
+}

@@ -40,8 +40,12 @@ const (
 	TooMany       Reason = "max_per_user"  // its user began a newer one, beyond the limit
 )
 
-// EndedError says that a session was there and has ended.
-type EndedError struct{ Reason Reason }
+// EndedError says that a session was there and has ended. Manager.Get still gives what is
+// left of it.
+type EndedError struct {
+	Reason Reason
+	ID     ID
+}
 
 // Error implements error.
 func (e *EndedError) Error() string { return "session: ended: " + string(e.Reason) }

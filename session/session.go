@@ -120,7 +120,7 @@ func (s *Session) ended(now time.Time, st *State) error {
 	if !now.Before(st.EndedAt.Add(tombstoneFor)) {
 		return ErrNoSession
 	}
-	return &EndedError{st.Ended}
+	return &EndedError{st.Ended, s.id}
 }
 
 // End ends the session: its record becomes a tombstone, and its refresh token is revoked
