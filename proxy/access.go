@@ -23,7 +23,7 @@ func (g *Gateway) enter(x *exchange, r *http.Request, rt *route) error {
 			return err
 		}
 	}
-	return g.unauthenticated(x, r, rt, err)
+	return g.unauthenticated(x, r, rt.Unauthenticated, err)
 }
 
 // authorise finds the session of a request and the token that its route names.
@@ -61,10 +61,18 @@ func (g *Gateway) identify(x *exchange, r *http.Request, rt *route) error {
 		return err
 	}
 	if !rt.Background && !opensStream(r) {
-		s.Touch()
+		touch(s, r)
 	}
 	x.who = s
 	return nil
+}
+
+// touch notes that the user of s did something, unless the request says that nobody did:
+// with X-Bff-Background: 1 a script polls by itself.
+func touch(s *session.Session, r *http.Request) {
+	if one(r.Header, "X-Bff-Background") != "1" {
+		s.Touch()
+	}
 }
 
 // dead reports whether err says that there is no live session, which is something else
@@ -74,9 +82,9 @@ func dead(err error) bool {
 	return ended || errors.Is(err, session.ErrNoSession)
 }
 
-// unauthenticated answers a request that a route does not let in: with the hop, with the
-// login, or with the error itself.
-func (g *Gateway) unauthenticated(x *exchange, r *http.Request, rt *route, err error) error {
+// unauthenticated answers a request that is not let in: with the hop, with the login, or
+// with the error itself.
+func (g *Gateway) unauthenticated(x *exchange, r *http.Request, how Unauthenticated, err error) error {
 	p := g.problemOf(err)
 	if p.Code.status() != http.StatusUnauthorized {
 		return err
@@ -91,7 +99,7 @@ func (g *Gateway) unauthenticated(x *exchange, r *http.Request, rt *route, err e
 	if long != nil {
 		here = "/"
 	}
-	if !rt.wantsLogin(r, q) {
+	if !how.wantsLogin(r, q) {
 		return err
 	}
 	login := g.loginURL(here)
@@ -99,7 +107,7 @@ func (g *Gateway) unauthenticated(x *exchange, r *http.Request, rt *route, err e
 		login += g.demand(e.Demand)
 	}
 	x.code, x.err = p.Code, p.Err
-	ownHeaders(x.Header())
+	g.ownHeaders(x.Header())
 	x.Header().Set("Location", login)
 	x.WriteHeader(http.StatusFound)
 	return nil
@@ -107,8 +115,8 @@ func (g *Gateway) unauthenticated(x *exchange, r *http.Request, rt *route, err e
 
 // wantsLogin reports whether a request without a session is sent to the login. A prefetch
 // never is: nobody has asked for the page yet.
-func (rt *route) wantsLogin(r *http.Request, q request) bool {
-	switch rt.Unauthenticated {
+func (u Unauthenticated) wantsLogin(r *http.Request, q request) bool {
+	switch u {
 	case Login:
 		return r.Method == http.MethodGet && !prefetch(r.Header)
 	case ByRequest:

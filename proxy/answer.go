@@ -7,9 +7,19 @@ import (
 	"net/http"
 )
 
-// ownHeaders sets what every answer of the gateway itself carries: nobody stores it, no
-// other origin embeds it, no browser guesses its type, and a cache on the way knows what
-// it depends on.
+// ownHeaders sets what every answer of the gateway itself carries, and under https that the
+// browser comes by https only for a year (RFC 6797 §6.1). Of sibling domains it says nothing:
+// those are not ours.
+func (g *Gateway) ownHeaders(h http.Header) {
+	ownHeaders(h)
+	if g.cfg.PublicURL.Scheme == "https" {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// ownHeaders is what does not depend on the gateway: nobody stores the answer, no other
+// origin embeds it, no browser guesses its type, and a cache on the way knows what it
+// depends on.
 func ownHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -18,9 +28,8 @@ func ownHeaders(h http.Header) {
 	h.Set("Vary", "Sec-Fetch-Site, Origin, Cookie")
 }
 
-// writeJSON answers with v, which nobody may store.
+// writeJSON answers one of the gateway's own endpoints with v.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
-	ownHeaders(w.Header())
 	return encodeJSON(w, "application/json", status, v)
 }
 

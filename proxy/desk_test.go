@@ -44,6 +44,13 @@ func (s *lostStore) Load(ctx context.Context, id session.ID) (session.Record, er
 	return s.Store.Load(ctx, id)
 }
 
+func (s *lostStore) Find(ctx context.Context, key session.Key) ([]session.Record, error) {
+	if s.away.Load() {
+		return nil, errAway
+	}
+	return s.Store.Find(ctx, key)
+}
+
 func (s *lostStore) Create(ctx context.Context, r session.Record) error {
 	if s.away.Load() {
 		return errAway

@@ -145,7 +145,7 @@ func (g *Gateway) refuse(x *exchange, r *http.Request, rt *route, d dialect, err
 	login := g.loginFor(x, r, err)
 	refused.header = http.Header{"X-Cloakroom-Login": {login}}
 	switch {
-	case !rt.wantsLogin(r, classify(r)):
+	case !rt.Unauthenticated.wantsLogin(r, classify(r)):
 	case d == nginx:
 		// It passes on neither a redirect nor a body, but a header that its recipe names.
 		refused.header.Set("X-Cloakroom-Navigate", login)

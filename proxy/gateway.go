@@ -184,7 +184,7 @@ func New(cfg Config) (*Gateway, error) {
 	g.origin = g.cfg.PublicURL.Scheme + "://" + canonicalHost(g.cfg.PublicURL.Scheme, g.cfg.PublicURL.Host)
 	g.own = g.endpoints()
 	var err error
-	if g.pages, err = newPages(); err != nil {
+	if g.pages, err = newPages(originOf(g.cfg.Provider.Issuer())); err != nil {
 		return nil, err
 	}
 	if g.hosts, err = g.compile(g.cfg.Routes); err != nil {
@@ -241,6 +241,10 @@ func (g *Gateway) endpoints() map[string]map[string]endpoint {
 		"/session":  {http.MethodGet: g.session},
 		"/refresh":  {http.MethodPost: g.refresh},
 		"/logout":   {http.MethodGet: g.logoutGet, http.MethodPost: g.logoutPost},
+
+		"/sessions":            {http.MethodGet: g.devices, http.MethodDelete: g.endOthers},
+		"/sessions/{id}":       {http.MethodDelete: g.endDevice},
+		"/frontchannel-logout": {http.MethodGet: g.frontChannelLogout},
 	}
 }
 
@@ -301,6 +305,10 @@ func (g *Gateway) find(x *exchange, r *http.Request) (*route, error) {
 
 // serveOwn answers an endpoint of the gateway.
 func (g *Gateway) serveOwn(x *exchange, r *http.Request, path string) error {
+	if id, below := strings.CutPrefix(path, "/sessions/"); below {
+		path = "/sessions/{id}"
+		r.SetPathValue("id", id)
+	}
 	methods, ok := g.own[path]
 	if !ok {
 		return &Problem{Code: NotFound, Detail: "The gateway has no such endpoint."}
@@ -309,6 +317,11 @@ func (g *Gateway) serveOwn(x *exchange, r *http.Request, path string) error {
 	if !ok {
 		return &Problem{Code: MethodNotAllowed, Allow: strings.Join(slices.Sorted(maps.Keys(methods)), ", ")}
 	}
-	ownHeaders(x.Header())
-	return handle(x, r)
+	g.ownHeaders(x.Header())
+	err := handle(x, r)
+	if err != nil && path == "/sessions" {
+		// The one endpoint that is also a page to go to.
+		return g.unauthenticated(x, r, ByRequest, err)
+	}
+	return err
 }

@@ -152,7 +152,6 @@ func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, returnURL s
 // redirect sends the browser on, without a body: target may hold what no page should.
 // Only 302 and 303 will do; 307 would send a form's body along.
 func redirect(w http.ResponseWriter, status int, target string) {
-	ownHeaders(w.Header())
 	w.Header().Set("Location", target)
 	w.WriteHeader(status)
 }

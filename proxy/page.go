@@ -9,48 +9,83 @@ import (
 	"html"
 	"html/template"
 	"net/http"
+	"net/url"
 )
 
-//go:embed web/problem.html web/hop.html web/page.css
+//go:embed web/*.html web/page.css web/sessions.js
 var web embed.FS
 
-// pages are what a person sees of the gateway itself. They load nothing, run no script
-// and can be framed by nobody; their one style is named by its hash.
+// pages are what a person sees of the gateway itself. They load nothing from elsewhere; the
+// one style and the one script are named by their hashes.
 type pages struct {
-	problemPage *template.Template
-	hopPage     string // with one %s each for style and target, twice
-	style       template.CSS
-	policy      string
+	templates *template.Template
+	hopPage   string // with one %s each for style and target, twice
+	style     template.CSS
+	script    template.JS // of the list of sessions
+
+	// Content-Security-Policy of a page that runs no script and that nobody frames, of the
+	// list of sessions, and of the page that the provider frames.
+	still, lively, framed string
 }
 
-func newPages() (*pages, error) {
-	style, err := web.ReadFile("web/page.css")
+// newPages reads the pages. provider is the origin that may frame one of them.
+func newPages(provider string) (*pages, error) {
+	var files [3]string
+	for i, name := range []string{"page.css", "sessions.js", "hop.html"} {
+		b, err := web.ReadFile("web/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("proxy: pages: %w", err)
+		}
+		files[i] = string(b)
+	}
+	templates, err := template.ParseFS(web, "web/problem.html", "web/sessions.html", "web/signedout.html")
 	if err != nil {
 		return nil, fmt.Errorf("proxy: pages: %w", err)
 	}
-	hop, err := web.ReadFile("web/hop.html")
-	if err != nil {
-		return nil, fmt.Errorf("proxy: pages: %w", err)
-	}
-	page, err := template.ParseFS(web, "web/problem.html")
-	if err != nil {
-		return nil, fmt.Errorf("proxy: pages: %w", err)
-	}
-	sum := sha256.Sum256(style)
+	style, script := files[0], files[1]
+	policy := "default-src 'none'; style-src " + hashSource(style) + "; base-uri 'none'; form-action 'none'; "
 	return &pages{
-		problemPage: page,
-		hopPage:     string(hop),
-		style:       template.CSS(style), //nolint:gosec // our own file
-		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-			"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		templates: templates,
+		hopPage:   files[2],
+		style:     template.CSS(style), //nolint:gosec // our own file
+		script:    template.JS(script), //nolint:gosec // our own file
+		still:     policy + "frame-ancestors 'none'",
+		lively:    policy + "script-src " + hashSource(script) + "; connect-src 'self'; frame-ancestors 'none'",
+		framed:    policy + "frame-ancestors " + provider,
 	}, nil
 }
 
+// hashSource names an inline style or script in a Content-Security-Policy (CSP3 §2.3.1).
+func hashSource(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// originOf is the origin of a URL as a policy names it; what is no URL names nobody.
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return "'none'"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// show answers with a page of the templates. A window that opened the page, or that it was
+// opened from, gets no hold of it.
+func (p *pages) show(w http.ResponseWriter, status int, policy, name string, view any) error {
+	var b bytes.Buffer
+	if err := p.templates.ExecuteTemplate(&b, name, view); err != nil {
+		return fmt.Errorf("proxy: page %s: %w", name, err)
+	}
+	w.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
+	return write(w, status, policy, b.Bytes())
+}
+
 // write answers with a page.
-func (p *pages) write(w http.ResponseWriter, status int, page []byte) error {
+func write(w http.ResponseWriter, status int, policy string, page []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", p.policy)
+	h.Set("Content-Security-Policy", policy)
 	w.WriteHeader(status)
 	if _, err := w.Write(page); err != nil {
 		return fmt.Errorf("proxy: write page: %w", err)
@@ -84,11 +119,22 @@ func (p *pages) problem(w http.ResponseWriter, g *Gateway, problem *Problem) err
 	if problem.LoginURL != "" {
 		v.Link, v.Action = problem.LoginURL, "Sign in"
 	}
-	var b bytes.Buffer
-	if err := p.problemPage.Execute(&b, v); err != nil {
-		return fmt.Errorf("proxy: page: %w", err)
-	}
-	return p.write(w, v.Status, b.Bytes())
+	return p.show(w, v.Status, p.still, "problem.html", v)
+}
+
+// devices answers with the list of sessions.
+func (p *pages) devices(w http.ResponseWriter, base, signOut string, list []device) error {
+	return p.show(w, http.StatusOK, p.lively, "sessions.html", struct {
+		Style         template.CSS
+		Script        template.JS
+		Base, SignOut string
+		Devices       []device
+	}{p.style, p.script, base, signOut, list})
+}
+
+// signedOut answers the provider's frame. It does not say whether there was anything to end.
+func (p *pages) signedOut(w http.ResponseWriter) error {
+	return p.show(w, http.StatusOK, p.framed, "signedout.html", struct{ Style template.CSS }{p.style})
 }
 
 // words say what a code means to a person, and what to do.
@@ -128,8 +174,11 @@ func words(c Code) (title, advice string) {
 // hop answers a tiny page that navigates on to target. That navigation begins on our own
 // page, so that a Strict ticket comes along, which it does not on a link from another
 // site. target must be local and checked.
+//
+// It has no Cross-Origin-Opener-Policy: a sign-in in a window of its own comes through here,
+// and would lose the page that opened it and waits for its word.
 func (g *Gateway) hop(w http.ResponseWriter, _ *http.Request, target string) error {
-	ownHeaders(w.Header())
+	g.ownHeaders(w.Header())
 	to := html.EscapeString(target)
-	return g.pages.write(w, http.StatusOK, fmt.Appendf(nil, g.pages.hopPage, g.pages.style, to))
+	return write(w, http.StatusOK, g.pages.still, fmt.Appendf(nil, g.pages.hopPage, g.pages.style, to))
 }

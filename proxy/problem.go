@@ -213,7 +213,7 @@ func (g *Gateway) fail(x *exchange, r *http.Request, err error) {
 	}
 	h := x.Header()
 	clearAnswer(h)
-	ownHeaders(h)
+	g.ownHeaders(h)
 	h.Set("Cloakroom-Error", string(p.Code))
 	status := p.answer()
 	switch status {

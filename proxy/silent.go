@@ -11,7 +11,6 @@ import (
 // this origin.
 func (g *Gateway) tellParent(w http.ResponseWriter, isLoggedIn bool) error {
 	nonce := rand.Text()
-	ownHeaders(w.Header())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy",
 		"default-src 'none'; script-src 'nonce-"+nonce+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'")

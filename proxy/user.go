@@ -31,7 +31,7 @@ func (g *Gateway) user(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.URL.Query().Get("slide") != "false" {
-		s.Touch()
+		touch(s, r)
 	}
 	st := s.State()
 	claims := claimsOf(&st.Grant)
