@@ -183,6 +183,7 @@ var needsUser = []string{"login_required", "interaction_required", "consent_requ
 func (g *Gateway) notLoggedIn(w http.ResponseWriter, r *http.Request, a *attempt, err error) error {
 	if a.Silent && framed(r) {
 		g.cfg.Log.InfoContext(r.Context(), "silent login failed", "err", err)
+		g.tellSilentLogin(r, err)
 		return g.tellParent(w, false)
 	}
 	return err

@@ -61,6 +61,10 @@ type Config struct {
 	// Observe, if set, is told of every request that was answered. It must not block.
 	Observe func(Served)
 
+	// Refused, if set, is told of the requests that the audit trail wants to know of, beside
+	// Observe. It must not block.
+	Refused func(Refusal)
+
 	Log *slog.Logger // nil: nowhere
 
 	// Now is the clock; nil means time.Now.
@@ -145,6 +149,9 @@ type Route struct {
 	// KeepEncodedSlashes lets %2F through, as an ordinary character.
 	KeepEncodedSlashes bool
 }
+
+// ownRoute is the name of the gateway's own endpoints among the routes.
+const ownRoute = "bff"
 
 // Served tells of one request that was answered.
 type Served struct {
@@ -291,7 +298,7 @@ func (g *Gateway) find(x *exchange, r *http.Request) (*route, error) {
 	case target == nil:
 		return nil, &Problem{Code: NotFound, Detail: "No route leads there."}
 	case target.own:
-		x.name = "bff"
+		x.name = ownRoute
 		return nil, nil
 	}
 	rt, allow := target.pick(r.Method)

@@ -208,6 +208,7 @@ func (g *Gateway) fail(x *exchange, r *http.Request, err error) {
 	}
 	p := g.problemOf(err)
 	x.code, x.err = p.Code, p.Err
+	g.tellRefusal(x, r, p)
 	if x.status != 0 { // The answer has begun.
 		panic(http.ErrAbortHandler)
 	}

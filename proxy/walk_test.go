@@ -233,6 +233,32 @@ func (b *browser) signIn(t testing.TB, login, returnURL string) string {
 	return hopTarget(t, b.visit(t, "cross-site", callback))
 }
 
+// signInSilently walks the login in a frame of our page and returns the callback's answer.
+func (b *browser) signInSilently(t testing.TB) *http.Response {
+	t.Helper()
+	res, err := b.send(t.Context(), http.MethodGet, "same-origin", "iframe", "/bff/login?prompt=none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, res.Header.Get("Location"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	idp := *b.idp
+	idp.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if res, err = idp.Do(r); err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	// The frame belongs to our page: the request counts as one of the same site.
+	if res, err = b.send(t.Context(), http.MethodGet, "same-site", "iframe", res.Header.Get("Location")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = res.Body.Close() })
+	return res
+}
+
 func (b *browser) session(t testing.TB) sessionInfo {
 	t.Helper()
 	return decode[sessionInfo](t, b.fetch(t, http.MethodGet, "/bff/session"))

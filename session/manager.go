@@ -63,28 +63,6 @@ type Config struct {
 	Now func() time.Time // nil: time.Now
 }
 
-// Event is something that happened to a session, for metrics and the audit trail.
-type Event struct {
-	Kind    EventKind
-	ID      ID
-	Subject string
-	Reason  Reason        // of an end
-	Outcome string        // of a refresh or a revocation: "ok" or what went wrong
-	Took    time.Duration // of a refresh
-	Err     error         // of a refresh or a revocation; holds no token
-}
-
-// EventKind says what happened.
-type EventKind string
-
-// The kinds of events.
-const (
-	Began     EventKind = "began"
-	Ended     EventKind = "ended"
-	Refreshed EventKind = "refreshed" // one presentation of a refresh token, good or not
-	Revoked   EventKind = "revoked"   // one attempt at a revocation, good or not
-)
-
 // Manager keeps sessions. It is safe for concurrent use.
 type Manager struct {
 	cfg      Config
@@ -233,7 +211,7 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	}
 	st.version = 1
 	s := m.adopt(id, st, moment{mark: justMade})
-	m.observe(Event{Kind: Began, ID: id, Subject: st.Grant.Subject})
+	s.tell(ctx, Event{Kind: Began})
 	if old != nil {
 		m.replace(ctx, old, s, goesOn)
 	}
@@ -453,12 +431,6 @@ type moment struct {
 
 func (m *Manager) moment() moment {
 	return moment{m.cache.mark(), m.memory.heard.Load()}
-}
-
-func (m *Manager) observe(e Event) {
-	if m.cfg.Observe != nil {
-		m.cfg.Observe(e)
-	}
 }
 
 // now is the wall clock alone: ends are shared with other processes, and a machine that

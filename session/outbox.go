@@ -189,7 +189,7 @@ func (m *Manager) revoke(ctx context.Context, s *Session, out *Outbox) {
 		call, cancel := context.WithTimeout(ctx, m.cfg.Exchange)
 		err := m.cfg.Refresher.Revoke(call, r)
 		cancel()
-		e := Event{Kind: Revoked, ID: s.id, Subject: s.State().Grant.Subject, Outcome: "ok", Err: err}
+		e := Event{Kind: Revoked, Outcome: "ok", Err: err}
 		dead[r.Token] = err == nil
 		if err != nil {
 			e.Outcome = "failed"
@@ -197,7 +197,7 @@ func (m *Manager) revoke(ctx context.Context, s *Session, out *Outbox) {
 				m.log.WarnContext(ctx, "a refresh token could not be revoked; it will be tried again", "session", s.id.String(), "tries", out.Tries, "err", err)
 			}
 		}
-		m.observe(e)
+		s.tell(ctx, e)
 	}
 	_, err := s.change(context.WithoutCancel(ctx), func(st *State) error {
 		if st.Outbox == nil {

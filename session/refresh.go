@@ -373,13 +373,13 @@ func (s *Session) ask(ctx context.Context, g *Grant, t Target) (*Renewal, error)
 	defer cancel()
 	began := s.m.cfg.Now()
 	renewal, err := s.m.cfg.Refresher.Refresh(call, g, t)
-	e := Event{Kind: Refreshed, ID: s.id, Subject: g.Subject, Outcome: "ok", Took: s.m.cfg.Now().Sub(began), Err: err}
+	e := Event{Kind: Refreshed, Outcome: "ok", Took: s.m.cfg.Now().Sub(began), Err: err}
 	failed := failureOf(err)
 	if failed != nil {
 		e.Outcome = failed.Class.String()
 	}
 	s.m.breaker.heard(failed)
-	s.m.observe(e)
+	s.tell(ctx, e)
 	return renewal, err
 }
 

@@ -151,7 +151,7 @@ func (s *Session) end(ctx context.Context, decide func(*State) Reason) error {
 	case err != nil:
 		return err
 	}
-	s.m.observe(Event{Kind: Ended, ID: s.id, Subject: st.Grant.Subject, Reason: st.Ended})
+	s.tell(ctx, Event{Kind: Ended, Reason: st.Ended})
 	s.m.outbox.wake()
 	return nil
 }

@@ -1,0 +1,57 @@
+package session
+
+import (
+	"context"
+	"time"
+)
+
+// Event is something that happened to a session, for metrics and the audit trail. It holds
+// no token.
+type Event struct {
+	Kind EventKind
+
+	// Whose session it is, and where it lives.
+	ID      ID
+	Issuer  string
+	Client  string // at the provider
+	Subject string
+	Device  Device
+
+	Reason  Reason        // of an end
+	By      string        // who asked for an end, as [By] says; empty if nobody did
+	Outcome string        // of a refresh or a revocation: "ok" or what went wrong
+	Took    time.Duration // of a refresh
+	Err     error         // of a refresh or a revocation; holds no token
+}
+
+// EventKind says what happened.
+type EventKind string
+
+// The kinds of events.
+const (
+	Began     EventKind = "began"
+	Ended     EventKind = "ended"
+	Refreshed EventKind = "refreshed" // one presentation of a refresh token, good or not
+	Revoked   EventKind = "revoked"   // one attempt at a revocation, good or not
+)
+
+type byKey struct{}
+
+// By returns a context in which the end of a session is somebody's doing, for the audit
+// trail: an operator's address. It has no other effect.
+func By(ctx context.Context, who string) context.Context {
+	return context.WithValue(ctx, byKey{}, who)
+}
+
+// tell reports what happened to the session.
+func (s *Session) tell(ctx context.Context, e Event) {
+	if s.m.cfg.Observe == nil {
+		return
+	}
+	st := s.state.Load()
+	e.ID, e.Issuer, e.Client, e.Subject, e.Device = s.id, st.Grant.Issuer, st.Grant.ClientID, st.Grant.Subject, st.Device
+	if e.Kind == Ended {
+		e.By, _ = ctx.Value(byKey{}).(string)
+	}
+	s.m.cfg.Observe(e)
+}

@@ -1,0 +1,47 @@
+package session_test
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cloakroom-bff/cloakroom/session"
+)
+
+// An audit trail needs it all in the event: the session may be gone when somebody reads it.
+func TestEveryEventSaysWhoseSessionItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		told := make(map[session.EventKind]session.Event)
+		r := open(t, func(c *session.Config) {
+			c.Observe = func(e session.Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				told[e.Kind] = e
+			}
+		})
+		device := session.Device{Browser: "Firefox", System: "Linux", Address: "192.0.2.0/24"}
+		s, _, err := r.Begin(t.Context(), session.Start{Grant: r.grant(), Device: device})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.End(session.By(t.Context(), "10.0.0.7"), session.ByOperator); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		r.halt()
+		for _, kind := range []session.EventKind{session.Began, session.Refreshed, session.Ended, session.Revoked} {
+			e := told[kind]
+			if e.ID != s.ID() || e.Issuer != "https://idp.example" || e.Client != "bff" || e.Subject != "alice" || e.Device != device {
+				t.Errorf("%s: got %+v", kind, e)
+			}
+			if by := e.By; kind == session.Ended && by != "10.0.0.7" || kind != session.Ended && by != "" {
+				t.Errorf("%s: by %q", kind, by)
+			}
+		}
+	})
+}
