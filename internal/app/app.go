@@ -37,6 +37,7 @@ type App struct {
 	sessions *session.Manager
 	provider *oidc.Client
 	metrics  *telemetry.Metrics
+	audit    *telemetry.Audit
 
 	public    *http.Server
 	ingress   *http.Server // asked by front proxies

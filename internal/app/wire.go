@@ -38,13 +38,14 @@ func Logger(w io.Writer, c config.Log) *slog.Logger {
 // New opens the store and the listeners that cfg names. What cannot be opened is an error;
 // a provider that is away is none. After an error nothing is left open; else Run closes.
 func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version string) (*App, error) {
-	return assemble(ctx, cfg, extras{log: log, version: version})
+	return assemble(ctx, cfg, extras{log: log, audit: log.Handler(), version: version})
 }
 
 // extras is what a caller adds to a configuration. The zero value adds nothing, but for
 // log, which must be there.
 type extras struct {
 	log     *slog.Logger
+	audit   slog.Handler // gets the audit log, whatever its level; nil: nobody does
 	version string
 	public  net.Listener                    // in the place of cfg.Listen
 	door    func(http.Handler) http.Handler // stands before the gateway
@@ -52,7 +53,7 @@ type extras struct {
 }
 
 func assemble(ctx context.Context, cfg *config.Config, x extras) (*App, error) {
-	a := &App{log: x.log, metrics: telemetry.NewMetrics(x.version), onPublic: x.public}
+	a := &App{log: x.log, metrics: telemetry.NewMetrics(x.version), audit: telemetry.NewAudit(x.audit), onPublic: x.public}
 	if err := a.open(ctx, cfg, x); err != nil {
 		a.close()
 		return nil, err
@@ -225,6 +226,7 @@ func newSessions(cfg *config.Config, a *App, x extras) (*session.Manager, error)
 		Log: x.log,
 		Observe: func(e session.Event) {
 			a.metrics.Session(e)
+			a.audit.Session(e)
 			if x.event != nil {
 				x.event(e)
 			}
@@ -253,7 +255,7 @@ func newGateway(cfg *config.Config, a *App, x extras) (*proxy.Gateway, error) {
 		},
 		TrustedProxies: cfg.TrustedProxies, Routes: routes, LoginParams: cfg.Provider.LoginParams,
 		Sessions: a.sessions, Provider: a.provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout,
-		Observe: a.metrics.Request, Log: x.log,
+		Observe: a.metrics.Request, Refused: a.audit.Refused, Log: x.log,
 	})
 }
 
