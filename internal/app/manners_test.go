@@ -35,6 +35,7 @@ type parlour struct {
 	sessions *session.Manager
 	jar      http.CookieJar
 	ends     []session.Reason
+	audit    safeBuffer
 }
 
 const (
@@ -132,7 +133,7 @@ func (h *parlour) assemble(cfg *config.Config) {
 			h.ends = append(h.ends, e.Reason)
 		}
 	}}
-	a := &App{log: x.log, metrics: telemetry.NewMetrics("test")}
+	a := &App{log: x.log, metrics: telemetry.NewMetrics("test"), audit: telemetry.NewAudit(slog.NewJSONHandler(&h.audit, nil))}
 	p, err := providerConfig(cfg)
 	if err != nil {
 		h.t.Fatal(err)

@@ -69,7 +69,7 @@ func (a *App) open(ctx context.Context, cfg *config.Config, x extras) (err error
 	if a.provider, err = newProvider(cfg, x.log, a.metrics); err != nil {
 		return err
 	}
-	if a.sessions, err = newSessions(cfg, a, x); err != nil {
+	if a.sessions, err = newSessions(cfg, a, x); err != nil { //nolint:contextcheck // what an observer writes outlives the request that caused it
 		return err
 	}
 	gateway, err := newGateway(cfg, a, x)
