@@ -22,7 +22,8 @@ type Session struct {
 
 	changed atomic.Bool   // another process may have written the record since
 	epoch   atomic.Uint64 // of the manager's memory, when the state was last known to be the newest
-	watched atomic.Bool   // somebody waits on Done
+	watched atomic.Bool   // a stream waits for what happens to it, so it is read again when it has changed
+	queued  atomic.Bool   // stands in the manager's list of sessions to be read again
 
 	stoodBack atomic.Int64 // unix nanoseconds until when no flight starts that nobody waits for
 
@@ -47,9 +48,7 @@ func (s *Session) State() *State { return s.state.Load() }
 // new login of the same user continues live on, and end with the successor. Whoever waits
 // has to hold the Session meanwhile.
 func (s *Session) Done() <-chan struct{} {
-	if !s.watched.Load() {
-		s.watched.Store(true)
-	}
+	s.listen()
 	return s.life.done
 }
 
@@ -270,6 +269,7 @@ func (s *Session) publish(st *State) {
 	if st.Ended != "" {
 		s.dropExchanges()
 	}
+	s.life.stir()
 	if st.over() {
 		s.life.end()
 	}

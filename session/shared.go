@@ -38,7 +38,7 @@ type memory struct {
 	lost   atomic.Int64  // unix nanoseconds since when no notices arrive; zero while they do
 	silent atomic.Int64  // unix nanoseconds until when a store that did not answer is left alone
 
-	changed chan *Session // handles to be read again, since somebody may wait on their Done
+	again again // sessions to be read again, since streams wait for what happens to them
 }
 
 // askAgain is how long a store that did not answer is left alone: each request would wait
@@ -48,52 +48,28 @@ const askAgain = 250 * time.Millisecond
 // watch makes the manager listen to a shared store's notices.
 func (m *Manager) watch() {
 	m.memory.grace, m.memory.now = m.cfg.StoreGrace, m.now
+	m.memory.again.bell = make(chan struct{}, 1)
 	shared, ok := m.cfg.Store.(Shared)
 	if !ok {
 		return
 	}
-	m.memory.store, m.memory.changed = shared, make(chan *Session, 1024)
+	m.memory.store = shared
 	shared.Notify(func(id ID) {
 		m.memory.heard.Add(1)
 		if id.IsZero() {
 			m.memory.epoch.Add(1)
 			for _, s := range m.cache.watched() {
-				m.readAgain(s)
+				m.memory.again.add(s)
 			}
 			return
 		}
 		if s := m.cache.handles.get(id); s != nil {
 			s.changed.Store(true)
 			if s.watched.Load() {
-				m.readAgain(s)
+				m.memory.again.add(s)
 			}
 		}
 	})
-}
-
-// readAgain asks Run to read a session again. If there is no room, its next request does.
-func (m *Manager) readAgain(s *Session) {
-	select {
-	case m.memory.changed <- s:
-	default:
-	}
-}
-
-// runMemory reads sessions again whose streams have to end with them.
-func (m *Manager) runMemory(ctx context.Context) {
-	if m.memory.store == nil {
-		return
-	}
-	for {
-		select {
-		case s := <-m.memory.changed:
-			if err := s.current(ctx); err != nil && !errors.Is(err, ErrNoSession) && ctx.Err() == nil {
-				m.log.WarnContext(ctx, "a session that was changed elsewhere could not be read again", "session", s.id.String(), "err", err)
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // current makes sure that the handle's state may be used: it is the newest, or the store

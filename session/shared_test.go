@@ -26,6 +26,7 @@ type view struct {
 	changed func(session.ID)
 	unlink  atomic.Bool // no notices arrive
 	away    atomic.Bool // nothing is answered
+	blind   atomic.Bool // nothing can be read
 	loads   atomic.Int64
 }
 
@@ -51,7 +52,7 @@ func (v *view) Now(context.Context) (time.Time, error) {
 
 func (v *view) Load(ctx context.Context, id session.ID) (session.Record, error) {
 	v.loads.Add(1)
-	if v.away.Load() {
+	if v.away.Load() || v.blind.Load() {
 		return session.Record{}, errAway
 	}
 	return v.memory.Load(ctx, id)
