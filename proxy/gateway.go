@@ -190,7 +190,11 @@ func New(cfg Config) (*Gateway, error) {
 	g.base = strings.TrimSuffix(g.cfg.BasePath, "/")
 	g.origin = g.cfg.PublicURL.Scheme + "://" + canonicalHost(g.cfg.PublicURL.Scheme, g.cfg.PublicURL.Host)
 	g.own = g.endpoints()
-	var err error
+	helper, err := moduleEndpoints()
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(g.own, helper)
 	if g.pages, err = newPages(originOf(g.cfg.Provider.Issuer())); err != nil {
 		return nil, err
 	}
