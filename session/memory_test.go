@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"sync"
 	"testing"
@@ -57,7 +58,7 @@ func (c *clock) turn(d time.Duration) {
 }
 
 // during makes f happen once: before the next Create or Replace takes effect, or after the
-// next Load, Find or Due has read and before it returns.
+// next Load, Find, Due or Scan has read and before it returns.
 func (m *memory) during(op string, f func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -195,6 +196,26 @@ func (m *memory) Due(ctx context.Context, before time.Time, limit int) ([]sessio
 	m.happen("Due")
 	slices.SortFunc(due, func(a, b session.Record) int { return a.Due.Compare(b.Due) })
 	return due[:max(0, min(len(due), limit))], err
+}
+
+func (m *memory) Scan(ctx context.Context) iter.Seq2[session.Record, error] {
+	return func(yield func(session.Record, error) bool) {
+		all, err := m.list(ctx, func(r session.Record) bool { return !r.Due.IsZero() })
+		m.happen("Scan")
+		if err != nil {
+			yield(session.Record{}, err)
+			return
+		}
+		for _, r := range all {
+			if err := ctx.Err(); err != nil {
+				yield(session.Record{}, err)
+				return
+			}
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (m *memory) list(ctx context.Context, match func(session.Record) bool) ([]session.Record, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"iter"
 	"time"
 )
 
@@ -66,8 +67,8 @@ var (
 //     survive the death of the process and of the machine. The record, its Index and its
 //     Due time change together.
 //   - Calls on one record are linearizable: a Load that begins after a Replace returned
-//     sees what it wrote. Find and Due may be a moment behind for records that are being
-//     written while they run.
+//     sees what it wrote. Find, Due and Scan may be a moment behind for records that are
+//     being written while they run.
 //   - Absence is ErrNotFound; any error that is none of the three above means that the
 //     store could not tell, and that nothing may be concluded from it.
 //   - A Store owns nothing that it returns and keeps nothing that it is given: byte
@@ -98,4 +99,12 @@ type Store interface {
 	// Due returns records whose Due time is set and not after before, the earliest
 	// first, at most limit of them.
 	Due(ctx context.Context, before time.Time, limit int) ([]Record, error)
+
+	// Scan walks all records whose Due time is set, in no order. A record that has one from
+	// the beginning of the walk to its end is seen exactly once, however often it is
+	// written meanwhile; one that comes or goes is seen once or not at all. A walk reads a
+	// bounded number of records at a time, so that each is as it was when its part was
+	// read, and holds no lock and no transaction while the caller looks at one: the caller
+	// may write, and may stop at any time. An error is the last that it yields.
+	Scan(ctx context.Context) iter.Seq2[Record, error]
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/cloakroom-bff/cloakroom/session"
@@ -39,6 +40,7 @@ var callChecks = []check{
 				is("Delete", f.Store.Delete(c.ctx, r.ID, r.Version), c.want),
 				is("Find", findErr, c.want),
 				is("Due", dueErr, c.want),
+				is("Scan", scanErr(f.Store.Scan(c.ctx)), c.want),
 			); err != nil {
 				return err
 			}
@@ -79,6 +81,14 @@ var callChecks = []check{
 		}
 		return nil
 	}},
+}
+
+// scanErr is the error that a walk ends with.
+func scanErr(walk iter.Seq2[session.Record, error]) (last error) {
+	for _, err := range walk {
+		last = err
+	}
+	return last
 }
 
 // settled waits for a write that may still take effect, by a write of its own: of the two,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 	"runtime"
 	"slices"
 	"sync"
@@ -51,6 +52,14 @@ const (
 	dueStopsShort         flaw = "Due leaves out the moment itself"
 	dueOnePerMoment       flaw = "Due keeps one record for each moment"
 	dueEnds               flaw = "the due time ends a record"
+	scanShowsExpired      flaw = "Scan shows what has expired"
+	scanShowsNever        flaw = "Scan shows records that are never due"
+	scanByDue             flaw = "Scan walks by due time, which writes move"
+	scanRepeats           flaw = "Scan sees a record twice that is due already"
+	scanEndsEarly         flaw = "Scan ends after its first part"
+	scanFailsOnNothing    flaw = "Scan of nothing is an error"
+	scanIgnoresLeaving    flaw = "Scan goes on for a caller who has left"
+	scanIgnoresStop       flaw = "Scan goes on for a caller who has seen enough"
 	aliasesIn             flaw = "the store keeps the caller's slices"
 	aliasesOut            flaw = "the store returns its own slices"
 	cutsData              flaw = "data beyond 64 KiB is cut off"
@@ -320,4 +329,51 @@ func (m *memory) Due(ctx context.Context, before time.Time, limit int) ([]sessio
 		due = slices.DeleteFunc(due, m.expired)
 	}
 	return due, nil
+}
+
+func (m *memory) Scan(ctx context.Context) iter.Seq2[session.Record, error] {
+	return func(yield func(session.Record, error) bool) {
+		all := m.part(time.Time{})
+		if len(all) == 0 && m.has(scanFailsOnNothing) {
+			yield(session.Record{}, session.ErrNotFound)
+			return
+		}
+		if m.has(scanRepeats) {
+			all = append(all, all[:len(all)/2]...)
+		}
+		for i := 0; i < len(all); i++ {
+			r := all[i]
+			if err := m.ended(ctx); err != nil && !m.has(scanIgnoresLeaving) {
+				yield(session.Record{}, err)
+				return
+			}
+			if !yield(r, nil) && !m.has(scanIgnoresStop) {
+				return
+			}
+			switch {
+			case i%100 != 99:
+			case m.has(scanEndsEarly):
+				return
+			case m.has(scanByDue):
+				all = append(all[:i+1:i+1], m.part(r.Due)...)
+			}
+		}
+	}
+}
+
+// part is what there is for a walk after a due time, in that order.
+func (m *memory) part(after time.Time) []session.Record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var part []session.Record
+	for _, r := range m.records {
+		switch {
+		case r.Due.IsZero() && !m.has(scanShowsNever):
+		case m.expired(r) && !m.has(scanShowsExpired):
+		case after.IsZero() || r.Due.After(after):
+			part = append(part, m.out(r))
+		}
+	}
+	slices.SortFunc(part, func(a, b session.Record) int { return a.Due.Compare(b.Due) })
+	return part
 }

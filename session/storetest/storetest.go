@@ -53,7 +53,7 @@ type check struct {
 
 func checks() []check {
 	var all []check
-	for _, group := range [][]check{recordChecks, timeChecks, findChecks, dueChecks, callChecks, loadChecks} {
+	for _, group := range [][]check{recordChecks, timeChecks, findChecks, dueChecks, scanChecks, callChecks, loadChecks} {
 		all = append(all, group...)
 	}
 	return all

@@ -48,7 +48,8 @@ var flaws = []flaw{
 	replaceMovesFirst, replaceIsLate, deleteIgnoresVersion, deleteOfNothing, deleteDoesNothing, deleteKeepsIndex,
 	deleteTakesNeighbour, deleteBlocksID, loadOfNothing, loadShowsExpired, findShowsExpired, findRepeats, findByPrefix,
 	findFailsOnNothing, dueShowsExpired, dueShowsNever, dueUnordered, dueUnlimited, dueCountsExpired, dueStopsShort,
-	dueOnePerMoment, dueEnds, aliasesIn, aliasesOut, cutsData, cutsTimes, ignoresContext, acceptsAnything, refusesStillborn,
+	dueOnePerMoment, dueEnds, scanShowsExpired, scanShowsNever, scanByDue, scanRepeats, scanEndsEarly, scanFailsOnNothing,
+	scanIgnoresLeaving, scanIgnoresStop, aliasesIn, aliasesOut, cutsData, cutsTimes, ignoresContext, acceptsAnything, refusesStillborn,
 	halfWrites,
 }
 
