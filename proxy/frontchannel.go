@@ -26,10 +26,12 @@ func (g *Gateway) frontChannelLogout(w http.ResponseWriter, r *http.Request) err
 		if err != nil {
 			return err
 		}
+		var ids []session.ID
 		for _, s := range found {
-			if err := s.End(ctx, session.FrontChannel); err != nil {
-				return err
-			}
+			ids = append(ids, s.ID())
+		}
+		if _, err := g.cfg.Sessions.EndAll(ctx, ids, session.FrontChannel); err != nil {
+			return err
 		}
 	}
 	return g.pages.signedOut(w)

@@ -83,13 +83,16 @@ func (g *Gateway) endOthers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	var others []session.ID
 	for _, d := range list {
-		if d.Current {
-			continue
+		if !d.Current {
+			others = append(others, d.session.ID())
 		}
-		if err := g.endSession(r, d.session, session.ByUser); err != nil {
-			return err
-		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endWait)
+	defer cancel()
+	if _, err := g.cfg.Sessions.EndAll(ctx, others, session.ByUser); err != nil {
+		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

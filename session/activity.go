@@ -75,11 +75,14 @@ func (m *Manager) writeActivity(ctx context.Context) {
 	})
 }
 
-// sideBySide calls do for each of list, a few dozen at a time, and waits for all.
+// abreast is how many sessions are written at a time.
+const abreast = 64
+
+// sideBySide calls do for each of list, abreast at a time, and waits for all.
 func sideBySide[T any](list []T, do func(T)) {
 	var wg sync.WaitGroup
 	next := make(chan T)
-	for range min(len(list), 64) {
+	for range min(len(list), abreast) {
 		wg.Go(func() {
 			for t := range next {
 				do(t)

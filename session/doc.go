@@ -9,7 +9,7 @@
 //	                                                                  ▼
 //	                            lease by compare-and-swap ──▶ Refresher, once ──▶ Store
 //
-// [Manager] is the door: Begin, Open, OfSubject; a [Session] gives its access token,
+// [Manager] is the door: Begin, Open, OfSubject, Live, EndAll; a [Session] gives its access token,
 // notes activity and ends. What the package promises, on any Store:
 //
 //   - One refresh. However many requests wait, one presentation of a refresh token is

@@ -221,7 +221,7 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 // replace ends the session in whose place s has come. s stands already: if the old one
 // cannot be ended now, its limits end it.
 func (m *Manager) replace(ctx context.Context, old, s *Session, goesOn bool) {
-	err := old.end(ctx, func(st *State) Reason {
+	_, err := old.end(ctx, func(st *State) Reason {
 		if goesOn {
 			st.Successor = s.id
 		}

@@ -20,6 +20,7 @@ type memory struct {
 	mu      sync.Mutex // guards what follows
 	records map[session.ID]session.Record
 	writes  int
+	loads   int
 	fail    error // every call fails with this
 	deaf    error // every write happens, and fails with this
 
@@ -99,6 +100,12 @@ func (m *memory) written() int {
 	return m.writes
 }
 
+func (m *memory) loaded() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.loads
+}
+
 func clone(r session.Record) session.Record {
 	r.Data, r.Index = slices.Clone(r.Data), slices.Clone(r.Index)
 	return r
@@ -144,6 +151,7 @@ func (m *memory) Create(ctx context.Context, r session.Record) error {
 
 func (m *memory) Load(ctx context.Context, id session.ID) (session.Record, error) {
 	m.mu.Lock()
+	m.loads++
 	r, err := m.find(id)
 	if broken := errors.Join(ctx.Err(), m.fail); broken != nil {
 		r, err = session.Record{}, broken

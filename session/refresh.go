@@ -420,7 +420,7 @@ func (s *Session) block(t Target, failed *RefreshError) {
 func (s *Session) refused(ctx context.Context, f *flight, g *Grant, failed *RefreshError) error {
 	// Until this is written, the next flight would present the refused token again.
 	err := s.insist(ctx, f, func() error {
-		return s.end(ctx, func(st *State) Reason {
+		_, err := s.end(ctx, func(st *State) Reason {
 			switch {
 			case st.Grant.RefreshToken != g.RefreshToken:
 				return ""
@@ -431,6 +431,7 @@ func (s *Session) refused(ctx context.Context, f *flight, g *Grant, failed *Refr
 			}
 			return TokenRefused
 		})
+		return err
 	})
 	if err != nil {
 		return err

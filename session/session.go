@@ -104,7 +104,7 @@ func (s *Session) lives(now time.Time) bool {
 // endAtLimit ends the session unless it turns out, by the record, that it was used
 // elsewhere meanwhile; then it is nil.
 func (s *Session) endAtLimit(ctx context.Context, now time.Time) error {
-	err := s.end(ctx, func(st *State) Reason { return st.limit(now, s.Seen(), s.m.cfg.IdleTimeout) })
+	_, err := s.end(ctx, func(st *State) Reason { return st.limit(now, s.Seen(), s.m.cfg.IdleTimeout) })
 	if err != nil {
 		return err
 	}
@@ -127,12 +127,14 @@ func (s *Session) ended(now time.Time, st *State) error {
 // that is under way does not delay it; what it brings home is revoked too. The error is a
 // *StoreError.
 func (s *Session) End(ctx context.Context, why Reason) error {
-	return s.end(ctx, func(*State) Reason { return why })
+	_, err := s.end(ctx, func(*State) Reason { return why })
+	return err
 }
 
 // end ends the session for the reason that decide sees in the newest state; "" leaves it
 // as it is. Decide is asked anew when the record has changed, and may set the Successor.
-func (s *Session) end(ctx context.Context, decide func(*State) Reason) error {
+// It reports whether this call has ended it.
+func (s *Session) end(ctx context.Context, decide func(*State) Reason) (bool, error) {
 	st, err := s.change(ctx, func(st *State) error {
 		if st.Ended != "" {
 			return errUnchanged
@@ -146,13 +148,13 @@ func (s *Session) end(ctx context.Context, decide func(*State) Reason) error {
 	})
 	switch {
 	case errors.Is(err, errUnchanged), errors.Is(err, ErrNoSession):
-		return nil
+		return false, nil
 	case err != nil:
-		return err
+		return false, err
 	}
 	s.tell(ctx, Event{Kind: Ended, Reason: st.Ended})
 	s.m.outbox.wake()
-	return nil
+	return true, nil
 }
 
 // Expire makes the session's access tokens run out now, as if their time had come. The
