@@ -28,8 +28,8 @@ for (const b of buttons()) {
   const line = b.closest("li");
   b.hidden = false;
   b.addEventListener("click", () => line
-    ? end("/" + b.dataset.end, [line], `The session in ${line.querySelector("h2").textContent} has ended.`)
-    : end("?others=true", document.querySelectorAll(".other"), "All other sessions have ended."));
+    ? end("/" + b.dataset.end, [line], `${line.querySelector("h2").textContent} was signed out.`)
+    : end("?others=true", document.querySelectorAll(".other"), "All other browsers were signed out."));
 }
 for (const t of document.querySelectorAll("time")) {
   t.textContent = new Date(t.dateTime).toLocaleString(undefined, {dateStyle: "medium", timeStyle: "short"});
