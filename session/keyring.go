@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/gorilla/securecookie"
@@ -17,19 +19,27 @@ const KeySize = 32
 
 // Keyring holds the gateway's keys, newest first: the first seals, all open. So a key is
 // rotated by putting a new one in front, and removing one ends only what it alone could
-// open. A Keyring never changes and is safe for concurrent use.
-type Keyring struct{ keys []key }
+// open. A Keyring never changes and is safe for concurrent use; Manager.SetKeys puts another
+// one in its place.
+type Keyring struct {
+	keys  []key
+	boxes sync.Map // boxKind → *Box: no key is derived twice
+}
+
+// keyMark names a key inside a sealed record.
+type keyMark [4]byte
 
 // key is one key with what is derived from it. No two uses share key material.
 type key struct {
 	secret []byte
-	mark   [4]byte // names the key inside a sealed record
-	record []byte  // seals records
-	id     []byte  // hashes ticket ids and values used once
-	index  []byte  // hashes subjects and provider sessions
+	mark   keyMark
+	record []byte // seals records
+	id     []byte // hashes ticket ids and values used once
+	index  []byte // hashes subjects and provider sessions
 }
 
-// NewKeyring makes a keyring of keys of KeySize random bytes each, newest first.
+// NewKeyring makes a keyring of keys of KeySize random bytes each, newest first. A key that
+// comes again counts where it came first.
 func NewKeyring(secrets ...[]byte) (*Keyring, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("session: a keyring needs at least one key")
@@ -38,6 +48,9 @@ func NewKeyring(secrets ...[]byte) (*Keyring, error) {
 	for i, secret := range secrets {
 		if len(secret) != KeySize {
 			return nil, fmt.Errorf("session: key %d has %d bytes, a key has %d", i+1, len(secret), KeySize)
+		}
+		if slices.ContainsFunc(ring.keys, func(k key) bool { return bytes.Equal(k.secret, secret) }) {
+			continue
 		}
 		k := key{secret: bytes.Clone(secret)}
 		var mark []byte
@@ -55,6 +68,11 @@ func NewKeyring(secrets ...[]byte) (*Keyring, error) {
 		ring.keys = append(ring.keys, k)
 	}
 	return ring, nil
+}
+
+// knows reports whether the ring has the key with this mark.
+func (k *Keyring) knows(mark keyMark) bool {
+	return slices.ContainsFunc(k.keys, func(key key) bool { return key.mark == mark })
 }
 
 // derive gives a key of its own to each use of a secret (RFC 5869).
@@ -79,11 +97,30 @@ func hash(secret []byte, parts ...string) (sum [32]byte) {
 
 // Box seals small values for cookies and URLs with gorilla/securecookie (AES-CTR and
 // HMAC-SHA-256). What is sealed for one purpose and name opens under no other. A Box is
-// safe for concurrent use; make it once.
+// safe for concurrent use.
 type Box struct{ codecs []*securecookie.SecureCookie }
 
-// Box returns a box for values that live for ttl at most.
+// boxKind is what a box is for.
+type boxKind struct {
+	purpose string
+	ttl     time.Duration
+}
+
+// Box returns the box for values of this purpose that live for ttl at most. It is made once.
 func (k *Keyring) Box(purpose string, ttl time.Duration) (*Box, error) {
+	kind := boxKind{purpose, ttl}
+	if b, ok := k.boxes.Load(kind); ok {
+		return b.(*Box), nil
+	}
+	b, err := k.newBox(purpose, ttl)
+	if err != nil {
+		return nil, err
+	}
+	made, _ := k.boxes.LoadOrStore(kind, b)
+	return made.(*Box), nil
+}
+
+func (k *Keyring) newBox(purpose string, ttl time.Duration) (*Box, error) {
 	if ttl < time.Second {
 		return nil, fmt.Errorf("session: a box for %s that lives for %v: one second is the least", purpose, ttl)
 	}

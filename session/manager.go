@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -67,8 +69,8 @@ type Config struct {
 type Manager struct {
 	cfg      Config
 	log      *slog.Logger
-	holder   string // names this process in a lease
-	tickets  *tickets
+	holder   string                  // names this process in a lease
+	tickets  atomic.Pointer[tickets] // with the keyring; SetKeys puts others in their place
 	cache    *cache
 	activity activity
 	outbox   outbox
@@ -85,10 +87,11 @@ func New(cfg Config) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{cfg: cfg, log: cfg.Log, holder: rand.Text()}
-	var err error
-	if m.tickets, err = newTickets(cfg.Keys, cfg.AbsoluteTimeout+tombstoneFor); err != nil {
+	tickets, err := newTickets(cfg.Keys, cfg.AbsoluteTimeout+tombstoneFor)
+	if err != nil {
 		return nil, err
 	}
+	m.tickets.Store(tickets)
 	if m.cache, err = newCache(cfg.CacheSize); err != nil {
 		return nil, err
 	}
@@ -143,9 +146,6 @@ func (m *Manager) revokes(why Reason) bool {
 	return !m.cfg.KeepTokens
 }
 
-// Keys returns the keyring.
-func (m *Manager) Keys() *Keyring { return m.cfg.Keys }
-
 // Run writes activity in batches, ends sessions whose limit has come and revokes what
 // ended, until ctx ends. Then it writes what activity is left and returns nil.
 func (m *Manager) Run(ctx context.Context) error {
@@ -198,11 +198,11 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	for target, t := range start.Grant.Access {
 		st.Grant.Access[target] = t.plausible(st.Deadline)
 	}
-	ticket, id, err := m.tickets.issue()
+	ticket, id, err := m.tickets.Load().issue()
 	if err != nil {
 		return nil, "", err
 	}
-	r, err := st.record(m.cfg.Keys, id, m.cfg.IdleTimeout)
+	r, err := st.record(m.Keys(), id, m.cfg.IdleTimeout)
 	if err != nil {
 		return nil, "", &StoreError{err}
 	}
@@ -260,10 +260,11 @@ func continues(g *Grant, st *State, now time.Time) bool {
 // Open returns the live session that a ticket names. Memory answers first. The errors are
 // ErrNoSession, *EndedError and *StoreError.
 func (m *Manager) Open(ctx context.Context, ticket string) (*Session, error) {
-	id, ok := m.cache.tickets.GetIfPresent(ticket)
-	if !ok {
+	id, known := m.cache.tickets.GetIfPresent(ticket)
+	under := m.tickets.Load()
+	if !known {
 		var err error
-		if id, err = m.tickets.open(ticket); err != nil {
+		if id, err = under.open(ticket); err != nil {
 			return nil, err
 		}
 	}
@@ -274,8 +275,8 @@ func (m *Manager) Open(ctx context.Context, ticket string) (*Session, error) {
 	if err := s.current(ctx); err != nil {
 		return nil, err
 	}
-	if !ok {
-		m.cache.tickets.Set(ticket, id)
+	if !known {
+		m.remember(ticket, id, under)
 	}
 	if err := s.alive(ctx, m.now()); err != nil {
 		return nil, err
@@ -323,7 +324,7 @@ func (m *Manager) find(ctx context.Context, under func(secret []byte) Key) ([]*S
 	now := m.now()
 	found := make(map[ID]*Session)
 	// The newest key comes last: a record moves there whenever it is written.
-	for _, key := range slices.Backward(m.cfg.Keys.keys) {
+	for _, key := range slices.Backward(m.Keys().keys) {
 		began := m.moment()
 		records, err := m.cfg.Store.Find(ctx, under(key.index))
 		if err != nil {
@@ -364,25 +365,21 @@ func (m *Manager) follow(ctx context.Context, r Record, after moment) (*Session,
 // Once marks value as used, durably, for ttl. The second call with the same purpose and
 // value fails with ErrUsed; a store that is away gives a *StoreError.
 func (m *Manager) Once(ctx context.Context, purpose, value string, ttl time.Duration) error {
-	ids := make([]ID, len(m.cfg.Keys.keys))
-	for i, key := range m.cfg.Keys.keys {
-		ids[i] = ID(hash(key.id, "once", purpose, value))
+	var ids []ID
+	for _, key := range m.Keys().keys {
+		ids = append(ids, ID(hash(key.id, "once", purpose, value)))
 	}
-	for _, id := range ids[1:] { // marked before the newest key came
-		_, err := m.cfg.Store.Load(ctx, id)
-		if err == nil {
+	// It is marked under every key: processes whose keyrings differ, while keys are
+	// rotated, meet at one that they share. They do so in one order, or both might lose.
+	slices.SortFunc(ids, func(a, b ID) int { return bytes.Compare(a[:], b[:]) })
+	for _, id := range ids {
+		err := m.cfg.Store.Create(ctx, Record{ID: id, Expires: m.now().Add(ttl)})
+		switch {
+		case errors.Is(err, ErrExists):
 			return ErrUsed
-		}
-		if !errors.Is(err, ErrNotFound) {
+		case err != nil:
 			return &StoreError{err}
 		}
-	}
-	err := m.cfg.Store.Create(ctx, Record{ID: ids[0], Expires: m.now().Add(ttl)})
-	switch {
-	case errors.Is(err, ErrExists):
-		return ErrUsed
-	case err != nil:
-		return &StoreError{err}
 	}
 	return nil
 }
@@ -405,7 +402,7 @@ var errSealed = errors.New("cannot be opened")
 // unseal opens a record. Nobody is logged out because a key is missing: the error is a
 // *StoreError that wraps errSealed.
 func (m *Manager) unseal(ctx context.Context, r Record) (*State, error) {
-	st, err := readState(m.cfg.Keys, r)
+	st, err := readState(m.Keys(), r)
 	if err != nil {
 		m.log.ErrorContext(ctx, "a session record cannot be opened: was a key removed from session.keys?", "session", r.ID.String(), "err", err)
 		return nil, &StoreError{fmt.Errorf("record %s %w: %w", r.ID, errSealed, err)}

@@ -45,7 +45,7 @@ func (k *Keyring) open(id ID, sealed []byte) ([]byte, error) {
 	}
 	err := errNoKey
 	for _, key := range k.keys {
-		if [4]byte(sealed[1:5]) != key.mark {
+		if markOf(sealed) != key.mark {
 			continue
 		}
 		aead, e := key.aead(id)
@@ -60,6 +60,9 @@ func (k *Keyring) open(id ID, sealed []byte) ([]byte, error) {
 	}
 	return nil, err
 }
+
+// markOf names the key of sealed data that has a head.
+func markOf(sealed []byte) keyMark { return keyMark(sealed[1:5]) }
 
 func (k *key) aead(id ID) (cipher.AEAD, error) {
 	own := hash(k.record, string(id[:]))

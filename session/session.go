@@ -199,7 +199,7 @@ func (s *Session) change(ctx context.Context, edit func(*State) error) (*State, 
 		if err := edit(&next); err != nil {
 			return nil, err
 		}
-		r, err := next.record(s.m.cfg.Keys, s.id, s.m.cfg.IdleTimeout)
+		r, err := next.record(s.m.Keys(), s.id, s.m.cfg.IdleTimeout)
 		if err != nil {
 			return nil, &StoreError{err}
 		}

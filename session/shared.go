@@ -73,9 +73,13 @@ func (m *Manager) watch() {
 }
 
 // current makes sure that the handle's state may be used: it is the newest, or the store
-// is away and memory stands in for it, for as long as StoreGrace says. The errors are
-// ErrNoSession and *StoreError.
+// is away and memory stands in for it, for as long as StoreGrace says. What was sealed with
+// a key that has been removed since may not be used at all. The errors are ErrNoSession and
+// *StoreError.
 func (s *Session) current(ctx context.Context) error {
+	if !s.m.Keys().knows(s.State().sealed) {
+		return s.reopen(ctx)
+	}
 	m := &s.m.memory
 	if m.store == nil {
 		return nil
@@ -97,6 +101,9 @@ func (s *Session) current(ctx context.Context) error {
 	if _, away := errors.AsType[*StoreError](err); away {
 		if changed {
 			s.changed.Store(true)
+		}
+		if errors.Is(err, errSealed) {
+			return err // the store is there, a key is not
 		}
 		m.silent.Store(now.Add(askAgain).UnixNano())
 		m.lost.CompareAndSwap(0, now.UnixNano())

@@ -47,7 +47,8 @@ type State struct {
 	// Outbox holds what still has to be revoked after the end; nil when that is done.
 	Outbox *Outbox
 
-	version uint64 // of the record that this was read from or written as
+	version uint64  // of the record that this was read from or written as
+	sealed  keyMark // by which key that record was sealed
 }
 
 // Attempt is a presentation of the refresh token that is under way, or was when its
@@ -156,6 +157,7 @@ func (st *State) record(ring *Keyring, id ID, idle time.Duration) (Record, error
 	if err != nil {
 		return Record{}, err
 	}
+	st.sealed = markOf(sealed)
 	r := Record{ID: id, Version: st.version, Data: sealed, Due: st.due(idle), Expires: st.expires()}
 	if st.Ended == "" {
 		r.Index = st.Grant.index(ring.keys[0].index)
@@ -179,7 +181,7 @@ func readState(ring *Keyring, r Record) (*State, error) {
 		return nil, fmt.Errorf("session: record of version %d, this gateway reads up to %d", w.Format, wireFormat)
 	}
 	st := w.state()
-	st.version = r.Version
+	st.version, st.sealed = r.Version, markOf(r.Data)
 	return st, nil
 }
 
