@@ -33,6 +33,7 @@ const (
 	Ended     EventKind = "ended"
 	Refreshed EventKind = "refreshed" // one presentation of a refresh token, good or not
 	Revoked   EventKind = "revoked"   // one attempt at a revocation, good or not
+	Locked    EventKind = "locked"    // a record could not be opened: a key is missing
 )
 
 type byKey struct{}

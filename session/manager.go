@@ -79,6 +79,8 @@ type Manager struct {
 	memory   memory
 	breaker  *breaker
 	budget   *budget
+
+	alarmed atomic.Int64 // unix nanoseconds of the last alarm
 }
 
 // New returns a Manager. Run must be running for activity and revocations to be written.
@@ -404,7 +406,7 @@ var errSealed = errors.New("cannot be opened")
 func (m *Manager) unseal(ctx context.Context, r Record) (*State, error) {
 	st, err := readState(m.Keys(), r)
 	if err != nil {
-		m.log.ErrorContext(ctx, "a session record cannot be opened: was a key removed from session.keys?", "session", r.ID.String(), "err", err)
+		m.alarm(ctx, r.ID, err)
 		return nil, &StoreError{fmt.Errorf("record %s %w: %w", r.ID, errSealed, err)}
 	}
 	return st, nil

@@ -1,6 +1,9 @@
 package session
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Keys returns the keyring.
 func (m *Manager) Keys() *Keyring { return m.tickets.Load().ring }
@@ -22,11 +25,6 @@ func (m *Manager) SetKeys(ring *Keyring) error {
 	for id, s := range m.cache.sessions.All() {
 		if !ring.knows(s.State().sealed) {
 			m.cache.drop(id)
-		}
-	}
-	for _, s := range m.cache.watched() {
-		if m.memory.store != nil && s.changed.Load() {
-			m.readAgain(s) // perhaps it was this key that was missing
 		}
 	}
 	return nil
@@ -54,4 +52,17 @@ func (s *Session) reopen(ctx context.Context) error {
 	}
 	s.publish(st)
 	return nil
+}
+
+// alarm tells of a record that cannot be opened. Every request for it ends here, so that one
+// line a second stands for all.
+func (m *Manager) alarm(ctx context.Context, id ID, err error) {
+	if m.cfg.Observe != nil {
+		m.cfg.Observe(Event{Kind: Locked, ID: id, Err: err})
+	}
+	now, last := m.now().UnixNano(), m.alarmed.Load()
+	if since := now - last; since >= 0 && since < int64(time.Second) || !m.alarmed.CompareAndSwap(last, now) {
+		return
+	}
+	m.log.ErrorContext(ctx, "a session record cannot be opened: was a key removed from session.keys, or is a new one not here yet?", "session", id.String(), "err", err)
 }

@@ -28,6 +28,9 @@ func NewAudit(to slog.Handler) *Audit { return &Audit{to, time.Now} }
 
 // Session writes an event of a session.
 func (a *Audit) Session(e session.Event) {
+	if e.Kind == session.Locked {
+		return // it happened to a key; each request for the session tells it anew
+	}
 	event, level := auditOf(e)
 	attrs := []slog.Attr{
 		slog.String("session", e.ID.String()),

@@ -136,3 +136,11 @@ func TestNobodyWritesALineOfHisOwnIntoTheAuditLog(t *testing.T) {
 		t.Errorf("as text: %q", &text)
 	}
 }
+
+func TestARecordThatCannotBeOpenedIsNoEventOfItsSession(t *testing.T) {
+	var out bytes.Buffer
+	telemetry.NewAudit(telemetry.NewJSONLog(&out, slog.LevelError)).Session(session.Event{Kind: session.Locked})
+	if out.Len() > 0 {
+		t.Errorf("the audit log has %s", &out)
+	}
+}

@@ -38,6 +38,7 @@ type Metrics struct {
 	begun          prometheus.Counter
 	ended          *prometheus.CounterVec
 	revocations    *prometheus.CounterVec
+	locked         prometheus.Counter
 	providerCalls  *prometheus.CounterVec
 	providerTimes  *prometheus.HistogramVec
 	providerReady  prometheus.Gauge
@@ -78,6 +79,9 @@ func NewMetrics(version string) *Metrics {
 		revocations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cloakroom_revocations_total", Help: "Attempts to revoke a refresh token, by outcome.",
 		}, []string{"outcome"}),
+		locked: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "cloakroom_records_locked_total", Help: "Attempts to open a session record that no key of session.keys opens. Nobody is signed out by it; look at the keys.",
+		}),
 		providerCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cloakroom_provider_calls_total", Help: "Calls to the provider, by endpoint and outcome.",
 		}, []string{"endpoint", "outcome"}),
@@ -98,7 +102,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	info.Set(1)
 	m.registry.MustRegister(
-		m.requests, m.requestTimes, m.errors, m.replays, m.refreshes, m.refreshTimes, m.begun, m.ended, m.revocations,
+		m.requests, m.requestTimes, m.errors, m.replays, m.refreshes, m.refreshTimes, m.begun, m.ended, m.revocations, m.locked,
 		m.providerCalls, m.providerTimes, m.providerReady, m.storeReachable, info,
 	)
 	// Those of the runtime and the process, too, are told apart from another program's.
@@ -159,6 +163,8 @@ func (m *Metrics) Session(e session.Event) {
 		m.refreshTimes.Observe(e.Took.Seconds())
 	case session.Revoked:
 		m.revocations.WithLabelValues(e.Outcome).Inc()
+	case session.Locked:
+		m.locked.Inc()
 	}
 }
 

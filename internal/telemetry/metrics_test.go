@@ -35,6 +35,7 @@ func TestEventsAreCounted(t *testing.T) {
 	m.Session(session.Event{Kind: session.Ended, Reason: session.LoggedOut})
 	m.Session(session.Event{Kind: session.Refreshed, Outcome: "ok", Took: time.Second})
 	m.Session(session.Event{Kind: session.Revoked, Outcome: "failed"})
+	m.Session(session.Event{Kind: session.Locked})
 	m.ProviderCall(oidc.Call{Endpoint: "token", Outcome: "ok"})
 	got := scrape(t, m)
 	for _, want := range []string{
@@ -48,6 +49,7 @@ func TestEventsAreCounted(t *testing.T) {
 		`cloakroom_refreshes_total{outcome="ok"} 1`,
 		`cloakroom_refresh_duration_seconds_count 1`,
 		`cloakroom_revocations_total{outcome="failed"} 1`,
+		`cloakroom_records_locked_total 1`,
 		`cloakroom_provider_calls_total{endpoint="token",outcome="ok"} 1`,
 		`cloakroom_build_info{goversion="go`,
 	} {
