@@ -1,6 +1,7 @@
-// What the page asks of the gateway. Every request is same-origin, so the browser adds the
-// ticket by itself and says so in Sec-Fetch-Site; there is no header to set and no token
-// to handle.
+// What the page asks of the gateway, by way of the gateway's own helper. Every request is
+// same-origin, so the browser adds the ticket by itself; there is no token to handle.
+
+import * as cloakroom from "/bff/cloakroom.js";
 
 /**
  * One answer, whatever came.
@@ -15,7 +16,7 @@
 async function ask(method, path) {
   let response;
   try {
-    response = await fetch(path, { method, cache: "no-store", headers: { Accept: "application/json" } });
+    response = await cloakroom.fetch(path, { method, cache: "no-store", headers: { Accept: "application/json" } });
   } catch {
     return { status: 0, code: "", wait: 0, body: null };
   }
@@ -33,8 +34,20 @@ async function ask(method, path) {
   };
 }
 
+/** What the helper promises, as an answer. @returns {Promise<Answer>} */
+async function told(promise) {
+  try {
+    return { status: 200, code: "", wait: 0, body: await promise };
+  } catch (error) {
+    return { status: error.status ?? 0, code: error.code ?? "", wait: 0, body: null };
+  }
+}
+
+/** Hears of each change of the session, also of those in other tabs. */
+export { onChange } from "/bff/cloakroom.js";
+
 /** Who is signed in, and for how long. Never extends the session. */
-export const session = () => ask("GET", "/bff/session");
+export const session = () => told(cloakroom.session());
 
 /** What the gateway holds, told without a value. */
 export const state = () => ask("GET", "/demo/state");
@@ -48,5 +61,5 @@ export const expire = () => ask("POST", "/demo/expire");
 /** Takes the provider down for 20 seconds. */
 export const breakProvider = () => ask("POST", "/demo/break");
 
-/** Ends the session; the answer's redirect_url is where the browser goes then. */
-export const signOut = () => ask("POST", "/bff/logout");
+/** Ends the session and leaves for the provider's sign-out. */
+export const signOut = () => told(cloakroom.logout());

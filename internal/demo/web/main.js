@@ -179,10 +179,7 @@ onPress("break", () => press(gateway.breakProvider, "The provider is down for 20
 onPress("sign-out", async () => {
   leaving = true;
   const answer = await gateway.signOut();
-  if (answer.status === 200 && answer.body?.redirect_url) {
-    location.assign(answer.body.redirect_url);
-    return;
-  }
+  if (answer.status === 200) return;
   leaving = false;
   tell({ ...answer, kind: "bad" });
 });
@@ -192,5 +189,10 @@ onPress("sign-out", async () => {
 setInterval(() => document.hidden || look(), 1000);
 setInterval(() => view && !leaving && byId("auto").checked && !document.hidden && call(), 2000);
 document.addEventListener("visibilitychange", () => document.hidden || look());
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) leaving = false; // the back button, after a sign-out
+});
+
+gateway.onChange(({ type }) => (type === "logged-out" ? leave() : look()));
 requestAnimationFrame(frame);
 look();
