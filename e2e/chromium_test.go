@@ -96,8 +96,15 @@ func (b *tab) watch() {
 			b.see(s)
 		}
 	}()
-	everything := []*fetch.RequestPattern{{URLPattern: "*", RequestStage: fetch.RequestStageResponse}}
-	if _, err := chromedp.Call(b.ctx, fetch.Enable, fetch.EnableParams{Patterns: everything}); err != nil {
+	// Everything but event streams, whose answers have no end to wait for.
+	var answers []*fetch.RequestPattern
+	for _, kind := range []network.ResourceType{
+		network.ResourceTypeDocument, network.ResourceTypeStylesheet, network.ResourceTypeImage, network.ResourceTypeFont,
+		network.ResourceTypeScript, network.ResourceTypeXHR, network.ResourceTypeFetch, network.ResourceTypeOther,
+	} {
+		answers = append(answers, &fetch.RequestPattern{URLPattern: "*", ResourceType: kind, RequestStage: fetch.RequestStageResponse})
+	}
+	if _, err := chromedp.Call(b.ctx, fetch.Enable, fetch.EnableParams{Patterns: answers}); err != nil {
 		b.t.Fatal(err)
 	}
 }
