@@ -46,6 +46,7 @@ var house = []room{
 	}, "the provider client answers to session and must not know who asks"},
 	{"proxy", []string{"session", "internal/oidc", "golang.org/x/net/...", "golang.org/x/time/..."}, "HTTP in, HTTP out: a store, the configuration file and the metrics are somebody else's"},
 
+	{"internal/framing", nil, "it sees bytes of connections, and must judge them alike whoever serves"},
 	{"internal/secret", nil, "everybody may hold a secret, so a secret knows nobody"},
 	{"internal/preset", nil, "data that both the configuration and the wiring read, so it knows neither"},
 	{"internal/config", []string{"internal/secret", "internal/preset", "github.com/goccy/go-yaml/..."}, "the file becomes values; what they mean is wired elsewhere"},

@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cloakroom-bff/cloakroom/internal/framing"
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
 	"github.com/cloakroom-bff/cloakroom/session"
@@ -70,6 +71,7 @@ func server(h http.Handler, log *slog.Logger) *http.Server {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		ConnState:         framing.Hijacked,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
@@ -92,12 +94,12 @@ func (a *App) Run(ctx context.Context) error {
 	run("session store", func() error { return a.store.Run(background) })
 	run("sessions", func() error { return a.sessions.Run(background) })
 	run("provider", func() error { return a.provider.Run(background) })
-	run("public listener", a.servePublic)
+	run("public listener", func() error { return a.serve(background, a.public, a.onPublic) })
 	if a.onIngress != nil {
-		run("forward-auth listener", func() error { return a.ingress.Serve(a.onIngress) })
+		run("forward-auth listener", func() error { return a.serve(background, a.ingress, a.onIngress) })
 		a.log.Info("front proxies ask at", "listen", a.onIngress.Addr().String())
 	}
-	run("admin listener", func() error { return a.admin.Serve(a.onAdmin) })
+	run("admin listener", func() error { return a.serve(background, a.admin, a.onAdmin) })
 	a.log.Info("serving", "listen", a.Addr().String(), "admin", a.AdminAddr().String())
 
 	var err error
@@ -113,11 +115,9 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(err, closed, a.store.Close())
 }
 
-func (a *App) servePublic() error {
-	if a.public.TLSConfig != nil {
-		return a.public.ServeTLS(a.onPublic, "", "")
-	}
-	return a.public.Serve(a.onPublic)
+// serve serves on a listener whose messages have one reading.
+func (a *App) serve(ctx context.Context, s *http.Server, l net.Listener) error {
+	return s.Serve(framing.Listen(ctx, l, s.TLSConfig, a.log))
 }
 
 // drain lets what is under way come to its end.
