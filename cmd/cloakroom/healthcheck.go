@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,20 +50,4 @@ func (s *surroundings) healthcheck(ctx context.Context, listen string) error {
 	}
 	_, err = fmt.Fprintln(s.stdout, "healthy")
 	return err
-}
-
-// reachable is where a listen address is reached from this machine: one that listens on
-// all addresses is reached on loopback.
-func reachable(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return listen
-	}
-	if addr, err := netip.ParseAddr(host); host == "" || err == nil && addr.IsUnspecified() {
-		host = "127.0.0.1"
-		if err == nil && addr.Is6() {
-			host = "::1"
-		}
-	}
-	return net.JoinHostPort(host, port)
 }

@@ -10,16 +10,20 @@ import (
 	"strings"
 
 	"github.com/cloakroom-bff/cloakroom/internal/secret"
+	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
 )
 
 // admin is the operator's listener: /healthz says that the process lives, /readyz whether
-// it should get traffic and why not, /metrics what it counted.
+// it should get traffic and why not, /metrics what it counted, and /sessions shows and ends
+// sessions.
 type admin struct {
-	token   secret.Text
-	host    string                       // of the listener's address, as configured
-	ready   func(*http.Request) []reason // what stands in the way of traffic; none: ready
-	metrics http.Handler
-	log     *slog.Logger
+	token     secret.Text
+	host      string                       // of the listener's address, as configured
+	ready     func(*http.Request) []reason // what stands in the way of traffic; none: ready
+	metrics   http.Handler
+	operators *operators
+	audit     *telemetry.Audit
+	log       *slog.Logger
 }
 
 // reason is one thing that keeps the gateway from being ready.
@@ -41,6 +45,10 @@ func (a *admin) handler() http.Handler {
 		a.answer(w, http.StatusOK, map[string]any{"status": "ready"})
 	})
 	mux.Handle("GET /metrics", a.guarded(a.metrics))
+	mux.Handle("GET /sessions", a.operation("list", a.operators.list))
+	mux.Handle("GET /sessions/{id}", a.operation("show", a.operators.show))
+	mux.Handle("DELETE /sessions/{id}", a.operation("end", a.operators.end))
+	mux.Handle("DELETE /sessions", a.operation("end_many", a.operators.endMany))
 	return a.noBrowsers(mux)
 }
 
@@ -50,7 +58,7 @@ func (a *admin) handler() http.Handler {
 func (a *admin) noBrowsers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" || !a.ownHost(r.Host) {
-			a.answer(w, http.StatusForbidden, map[string]any{"status": "refused", "why": "this listener is not for browsers; ask for it by address, without Origin"})
+			a.fail(w, newProblem(http.StatusForbidden, "access_denied", "This listener is not for browsers: ask for it by address, without Origin."))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -75,12 +83,37 @@ func (a *admin) ownHost(hostport string) bool {
 func (a *admin) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !fromLoopback(r) && !a.authorized(r) {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="cloakroom admin"`)
-			a.answer(w, http.StatusUnauthorized, map[string]any{"status": "refused", "why": "send admin.token as a bearer token"})
+			a.fail(w, unauthorized())
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// operation is an act of an operator, which stands in the audit log. It asks for the token
+// once there is one, also from this machine: behind a proxy on it, all the world looks near.
+func (a *admin) operation(name string, do func(*http.Request, *telemetry.Act) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		act := telemetry.Act{Name: name, By: peerOf(r), Status: http.StatusOK}
+		var answer any
+		act.Err = unauthorized()
+		if a.authorized(r) || a.token.IsZero() && fromLoopback(r) {
+			answer, act.Err = do(r, &act)
+		}
+		if act.Err == nil {
+			a.audit.Operator(act)
+			a.answer(w, http.StatusOK, answer)
+			return
+		}
+		p := problemOf(act.Err)
+		act.Status = p.Status
+		a.audit.Operator(act)
+		a.fail(w, p)
+	})
+}
+
+func unauthorized() *problem {
+	return newProblem(http.StatusUnauthorized, "unauthorized", "Send admin.token as a bearer token.")
 }
 
 func (a *admin) authorized(r *http.Request) bool {
@@ -93,8 +126,32 @@ func fromLoopback(r *http.Request) bool {
 	return err == nil && peer.Addr().Unmap().IsLoopback()
 }
 
+// peerOf is the address of whoever asks.
+func peerOf(r *http.Request) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return peer.Addr().Unmap().String()
+}
+
 func (a *admin) answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	a.write(w, "application/json; charset=utf-8", status, body)
+}
+
+func (a *admin) fail(w http.ResponseWriter, p *problem) {
+	w.Header().Set("Cloakroom-Error", p.Code)
+	switch p.Status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="cloakroom admin"`)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "5")
+	}
+	a.write(w, "application/problem+json", p.Status, p)
+}
+
+func (a *admin) write(w http.ResponseWriter, mediaType string, status int, body any) {
+	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)

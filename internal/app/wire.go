@@ -134,7 +134,11 @@ func (a *App) listen(ctx context.Context, cfg *config.Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("admin.listen: %w", err)
 	}
-	a.admin = server((&admin{token: cfg.Admin.Token, host: host, ready: a.ready, metrics: a.metrics.Handler(), log: a.log}).handler(), a.log)
+	a.admin = server((&admin{
+		token: cfg.Admin.Token, host: host, ready: a.ready, metrics: a.metrics.Handler(),
+		operators: &operators{sessions: a.sessions, issuers: a.provider.Filed(), now: time.Now},
+		audit:     a.audit, log: a.log,
+	}).handler(), a.log)
 	return nil
 }
 

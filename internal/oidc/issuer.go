@@ -54,6 +54,18 @@ func (is *Issuers) of(tenant string) string {
 	return strings.Replace(is.Template, tenantPlace, tenant, 1)
 }
 
+// Filed lists what the provider's grants can be filed under: Grant.Issuer is one of these.
+func (c *Client) Filed() []string {
+	if len(c.cfg.Issuers.Tenants) == 0 {
+		return []string{c.cfg.name()}
+	}
+	var all []string
+	for _, tenant := range c.cfg.Issuers.Tenants {
+		all = append(all, c.cfg.Issuers.of(tenant))
+	}
+	return all
+}
+
 // name is what grants are filed under, where the provider has one issuer. It does not
 // change with the spelling: correcting a slash in the configuration must not make every
 // session somebody else's.
