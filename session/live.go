@@ -68,6 +68,24 @@ func (m *Manager) Live(ctx context.Context) iter.Seq2[Summary, error] {
 	}
 }
 
+// Look returns what may be told of one live session, from the store: it is right also
+// where another process has changed the session a moment ago. The errors are ErrNoSession
+// and *StoreError.
+func (m *Manager) Look(ctx context.Context, id ID) (Summary, error) {
+	r, err := m.load(ctx, id)
+	if err != nil {
+		return Summary{}, err
+	}
+	st, seen, err := m.glance(r)
+	switch {
+	case err != nil:
+		return Summary{}, &StoreError{err}
+	case st.Ended != "", st.limit(m.now(), seen, m.cfg.IdleTimeout) != "":
+		return Summary{}, ErrNoSession
+	}
+	return m.summary(id, st, seen), nil
+}
+
 // glance returns the newest state of a record that was read a moment ago, and the session's
 // last activity, without a handle for it.
 func (m *Manager) glance(r Record) (st *State, seen time.Time, err error) {

@@ -233,3 +233,27 @@ func TestTheEndOfManyGivesUpOnAStoreThatIsAway(t *testing.T) {
 		}
 	})
 }
+
+func TestALookAtOneSessionIsRightAlsoAfterAnotherProcess(t *testing.T) {
+	onEachStore(t, func(t *testing.T, r *room) {
+		s, _ := r.signInAs("alice")
+		other := r.other()
+		mine, err := other.Get(t.Context(), s.ID()) // nobody tells it of changes
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := other.Look(t.Context(), s.ID())
+		if err != nil || !sameSummary(got, s.Summary()) || got.Subject != "alice" {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		if err := s.End(t.Context(), session.LoggedOut); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Look(t.Context(), s.ID()); !errors.Is(err, session.ErrNoSession) || mine.State().Ended != "" {
+			t.Errorf("after its end: %v", err)
+		}
+		if _, err := r.Look(t.Context(), session.ID{1}); !errors.Is(err, session.ErrNoSession) {
+			t.Errorf("of nothing: %v", err)
+		}
+	})
+}

@@ -102,6 +102,7 @@ func (l listedSession) MarshalJSON() ([]byte, error) { return l.whole, nil }
 // listSessions asks page by page, until there are limit sessions; zero means all. more says
 // that there would be others.
 func listSessions(cmd *cobra.Command, c *adminClient, query url.Values, limit int) (list []listedSession, more bool, err error) {
+	list = []listedSession{}
 	const most = 10_000
 	for {
 		n := most

@@ -101,13 +101,13 @@ func (a *admin) operation(name string, do func(*http.Request, *telemetry.Act) (a
 			answer, act.Err = do(r, &act)
 		}
 		if act.Err == nil {
-			a.audit.Operator(act)
+			a.audit.Operator(r.Context(), act)
 			a.answer(w, http.StatusOK, answer)
 			return
 		}
 		p := problemOf(act.Err)
 		act.Status = p.Status
-		a.audit.Operator(act)
+		a.audit.Operator(r.Context(), act)
 		a.fail(w, p)
 	})
 }

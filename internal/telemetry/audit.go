@@ -46,7 +46,7 @@ func (a *Audit) Session(e session.Event) {
 	if failed, ok := errors.AsType[*session.RefreshError](e.Err); ok {
 		attrs = append(attrs, slog.String("provider_code", failed.Code))
 	}
-	a.write(level, event, append(append(attrs, ofDevice(e.Device)...), ofError(e.Err))...)
+	a.write(context.Background(), level, event, append(append(attrs, ofDevice(e.Device)...), ofError(e.Err))...)
 }
 
 // outcomeUnknown says that a refresh token was presented and the answer never came.
@@ -94,7 +94,7 @@ func (a *Audit) Refused(r proxy.Refusal) {
 		level = slog.LevelWarn
 	}
 	attrs := []slog.Attr{slog.String("code", string(r.Code)), slog.String("method", r.Method), slog.String("route", r.Route)}
-	a.write(level, string(r.Kind), append(append(attrs, ofDevice(r.Device)...), ofError(r.Err))...)
+	a.write(context.Background(), level, string(r.Kind), append(append(attrs, ofDevice(r.Device)...), ofError(r.Err))...)
 }
 
 // Act is what an operator did over the admin listener.
@@ -109,12 +109,12 @@ type Act struct {
 }
 
 // Operator writes an act of an operator, also one that was refused.
-func (a *Audit) Operator(act Act) {
+func (a *Audit) Operator(ctx context.Context, act Act) {
 	level := slog.LevelInfo
 	if act.Status >= 400 {
 		level = slog.LevelWarn
 	}
-	a.write(level, "operator", slog.String("act", act.Name), slog.String("by", act.By),
+	a.write(ctx, level, "operator", slog.String("act", act.Name), slog.String("by", act.By),
 		slog.String("session", act.Session), slog.String("filter", act.Filter),
 		slog.Int("ended", act.Ended), slog.Int("status", act.Status), ofError(act.Err))
 }
@@ -131,7 +131,7 @@ func ofError(err error) slog.Attr {
 }
 
 // write writes a line of what is not empty. It asks no level: an audit has no gaps.
-func (a *Audit) write(level slog.Level, event string, attrs ...slog.Attr) {
+func (a *Audit) write(ctx context.Context, level slog.Level, event string, attrs ...slog.Attr) {
 	if a.to == nil {
 		return
 	}
@@ -145,7 +145,7 @@ func (a *Audit) write(level slog.Level, event string, attrs ...slog.Attr) {
 			line.AddAttrs(attr)
 		}
 	}
-	_ = a.to.Handle(context.Background(), line) // a log that cannot be written has nobody to tell
+	_ = a.to.Handle(ctx, line) // a log that cannot be written has nobody to tell
 }
 
 // bounded cuts what somebody else may have made long.

@@ -88,13 +88,13 @@ func TestEachEventIsALineOfTheAuditLog(t *testing.T) {
 		},
 		{
 			"an operator's act", func(a *telemetry.Audit) {
-				a.Operator(telemetry.Act{Name: "end_many", By: "10.0.0.7", Filter: "subject=alice", Ended: 3, Status: 200})
+				a.Operator(t.Context(), telemetry.Act{Name: "end_many", By: "10.0.0.7", Filter: "subject=alice", Ended: 3, Status: 200})
 			},
 			"level:INFO event:operator act:end_many by:10.0.0.7 filter:subject=alice ended:3 status:200",
 		},
 		{
 			"an operator's act that failed", func(a *telemetry.Audit) {
-				a.Operator(telemetry.Act{Name: "end", By: "10.0.0.7", Session: "abcd", Status: 503, Err: errors.New("away")})
+				a.Operator(t.Context(), telemetry.Act{Name: "end", By: "10.0.0.7", Session: "abcd", Status: 503, Err: errors.New("away")})
 			},
 			"level:WARN event:operator act:end by:10.0.0.7 session:abcd ended:0 status:503 error:away",
 		},
