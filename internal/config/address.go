@@ -117,6 +117,7 @@ type storeURL struct{ to *Store }
 
 func (f storeURL) suffix() string { return "" }
 func (f storeURL) schema() object { return object{"type": "string"} }
+func (f storeURL) value() any     { return *f.to }
 
 func (f storeURL) read(r *reader, path string, n *node) {
 	var whole secret.Text

@@ -22,7 +22,6 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"a typo at the top", "routes:", "log: {levle: debug}\nroutes:", `8:7: unknown key "levle" of log: did you mean level?`},
 	{"a group with a typo", "session:", "sesion:", `6:1: unknown key "sesion" on the top level: did you mean session?`},
 	{"a key in the wrong place", "routes:", "idle_timeout: 1h\nroutes:", `8:1: unknown key "idle_timeout" on the top level: did you mean session.idle_timeout?`},
-	{"a key twice", "  client_id:", "  client_id: a\n  client_id:", `5:3: the key "client_id" is here twice, first in line 4: keep one of them`},
 	{"no YAML", "session:", "session: [", "8:1: not YAML: ',' or ']' must be specified"},
 	{"a tab", "  client_id:", "\tclient_id:", "4:1: not YAML: found character 'tab' that cannot start any token; indent with spaces"},
 	{"an unquoted reference", `["${file:key}"]`, `[${file:key}]`, "7:11: not YAML: ',' or ']' must be specified; inside { } and [ ] put ${…} into quotes"},
@@ -91,7 +90,6 @@ var mistakes = []struct{ name, old, new, want string }{
 	// Secrets.
 	{"a short key", `"${file:key}"`, "c2hvcnQ=", "7:10: session.keys[0]: the value has 5 bytes, a key has 32: write a key that `cloakroom keys new` made"},
 	{"a key that is no base64", `"${file:key}"`, "'not base64!'", "7:10: session.keys[0]: the value is no base64: write a key that `cloakroom keys new` made"},
-	{"a key twice", `"${file:key}"`, `"${file:key}", "${file:key}"`, "7:25: session.keys[1]: is the same key again: write each once, newest first"},
 	{"a secret without use", "  issuer", "  client_auth: none\n  issuer", "6:18: provider.client_secret: client_auth none has no secret: take it out, or write client_auth: client_secret_basic"},
 
 	// Contradictions.

@@ -4,8 +4,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-
-	"github.com/cloakroom-bff/cloakroom/internal/secret"
 )
 
 // check looks at what single values cannot tell: contradictions, what is missing because
@@ -126,11 +124,7 @@ func (r *reader) checkSession(c *Config) {
 	if r.sound(path+"keys") && r.written(path+"keys") && len(s.Keys) == 0 {
 		r.problem(path+"keys", "has no key: write one that `cloakroom keys new` made, best as ${file:PATH}")
 	}
-	for i, k := range s.Keys {
-		if k != (secret.Text{}) && slices.Contains(s.Keys[:i], k) {
-			r.problem(element(path+"keys", i), "is the same key again: write each once, newest first")
-		}
-	}
+	r.checkKeys(path+"keys", s.Keys)
 	if r.sound(path+"idle_timeout", path+"absolute_timeout") && s.IdleTimeout > s.AbsoluteTimeout {
 		r.problem(r.laterOf(path+"idle_timeout", path+"absolute_timeout"),
 			"idle_timeout is longer than absolute_timeout: write an idle limit that can be reached")

@@ -33,7 +33,10 @@ routes:
     access: public
 `
 
-const clientSecret = "correct horse battery staple"
+const (
+	clientSecret = "correct horse battery staple"
+	sessionKey   = "V2LJXcWovgAc2UAI01WinOGIxbW7CXp/D9Er+wEDC6w="
+)
 
 func environ(more ...string) []string {
 	return append([]string{"PATH=/bin", "CLIENT_SECRET=" + clientSecret}, more...)
@@ -43,10 +46,7 @@ func environ(more ...string) []string {
 func write(t testing.TB, text string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, data := range map[string]string{"config.yaml": text, "key": strings.Repeat("K", 43) + "=\n"} {
-		if name == "key" {
-			data = base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))) + "\n"
-		}
+	for name, data := range map[string]string{"config.yaml": text, "key": sessionKey + "\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestTheSmallestFileHasTheDocumentedDefaults(t *testing.T) {
 		{"clock_skew", c.Provider.ClockSkew, time.Minute},
 		{"store", c.Session.Store.Bolt, filepath.Join(dir, "cloakroom.db")},
 		{"keys", len(c.Session.Keys), 1},
-		{"key", c.Session.Keys[0].Reveal(), strings.Repeat("k", 32)},
+		{"key", base64.StdEncoding.EncodeToString([]byte(c.Session.Keys[0].Reveal())), sessionKey},
 		{"cookie", c.Session.Cookie, config.Cookie{SameSite: config.Strict, Persistent: true}},
 		{"idle_timeout", c.Session.IdleTimeout, 8 * time.Hour},
 		{"absolute_timeout", c.Session.AbsoluteTimeout, 168 * time.Hour},
@@ -295,6 +295,8 @@ func TestWhatWorksButWeakensIsAWarning(t *testing.T) {
 		{"no CSRF check", "http://orders:9000", "https://orders:9000\n    csrf: insecure_off", "11:11: routes[0].csrf: insecure_off lets"},
 		{"lax", "session:\n", "session:\n  cookie: {same_site: lax}\n", "7:23: session.cookie.same_site: lax sends"},
 		{"a cookie for siblings", "session:\n", "session:\n  cookie: {name: sid}\n", "7:18: session.cookie.name: a sibling"},
+		{"a key twice", `"${file:key}"`, `"${file:key}", "${file:key}"`, "7:25: session.keys[1]: is the same key again"},
+		{"a key of zeros", "${file:key}", strings.Repeat("A", 43), "7:10: session.keys[0]: does not look random"},
 		{"everybody's headers", "session:\n", "trusted_proxies: [0.0.0.0/0]\nsession:\n", "6:19: trusted_proxies[0]: believes"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

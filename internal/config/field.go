@@ -26,6 +26,8 @@ type field interface {
 	schema() object
 	// suffix follows the key's name in the paths of what is below it.
 	suffix() string
+	// value is what was read; nil for a group, whose keys have values of their own.
+	value() any
 }
 
 type object = map[string]any
@@ -46,6 +48,7 @@ type group []key
 
 func (g group) read(r *reader, path string, n *node) { r.group(path, g, n) }
 func (g group) suffix() string                       { return "" }
+func (g group) value() any                           { return nil }
 
 func (g group) schema() object {
 	properties, required := object{}, []string{}
@@ -101,6 +104,7 @@ func (s scalar[T]) read(r *reader, path string, n *node) {
 func withPassword(value string) bool { return strings.Contains(value, "@") }
 
 func (s scalar[T]) suffix() string { return "" }
+func (s scalar[T]) value() any     { return *s.to }
 
 // schema allows a reference wherever something else than free text is asked for.
 func (s scalar[T]) schema() object {
@@ -153,6 +157,7 @@ func (s series[T]) read(r *reader, path string, n *node) {
 }
 
 func (s series[T]) suffix() string { return "[]" }
+func (s series[T]) value() any     { return *s.to }
 
 // keys returns what may stand in an element that is a mapping.
 func (s series[T]) keys() []key {
@@ -191,6 +196,7 @@ func (t table[T]) read(r *reader, path string, n *node) {
 }
 
 func (t table[T]) suffix() string { return "" }
+func (t table[T]) value() any     { return *t.to }
 
 func (t table[T]) schema() object {
 	return object{"type": "object", "additionalProperties": t.element(new(T)).schema()}

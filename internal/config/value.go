@@ -307,6 +307,7 @@ func (f filePath) read(r *reader, path string, n *node) {
 }
 
 func (f filePath) suffix() string { return "" }
+func (f filePath) value() any     { return *f.to }
 func (f filePath) schema() object { return object{"type": "string"} }
 
 // cause is an error of the file system without the name of the file.
