@@ -20,8 +20,9 @@ func (s *surroundings) keysCommand() *cobra.Command {
 		Use:   "new",
 		Short: "Print a fresh key for session.keys",
 		Long: "Print a fresh key for session.keys: 32 random bytes in base64.\n\n" +
-			"To rotate, put the new key first in session.keys and keep the old one behind it until\n" +
-			"session.absolute_timeout has passed.",
+			"To rotate, put the new key first in session.keys, keep the old one behind it until\n" +
+			"session.absolute_timeout has passed, and send SIGHUP after each change. Where several\n" +
+			"gateways share a Redis, let each have the new key last before one has it first.",
 		Example: "  cloakroom keys new > /run/secrets/cloakroom-key",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

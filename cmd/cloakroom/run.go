@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -18,7 +20,9 @@ func (s *surroundings) runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Serve",
 		Long: "Serve, as the configuration says, until SIGTERM or SIGINT. Then /readyz says no, requests\n" +
-			"under way are finished, refreshes are awaited, and the store is closed.",
+			"under way are finished, refreshes are awaited, and the store is closed.\n\n" +
+			"SIGHUP reads the configuration again and applies session.keys; the log says which other\n" +
+			"changes need a restart. A file with a mistake is refused as a whole.",
 		Example: "  cloakroom run --config /etc/cloakroom/config.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -33,7 +37,7 @@ func (s *surroundings) runCommand() *cobra.Command {
 			for _, w := range warnings {
 				log.Warn("configuration: works, but weakens", "where", w.String())
 			}
-			// Its default would kill the process.
+			// From the start: the default of SIGHUP would kill the process.
 			hangups := make(chan os.Signal, 1)
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)
@@ -41,9 +45,28 @@ func (s *surroundings) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.Run(cmd.Context())
+			return s.serve(cmd.Context(), a, hangups)
 		},
 	})
+}
+
+// serve runs the gateway, and reloads its configuration at every hangup meanwhile.
+func (s *surroundings) serve(ctx context.Context, a *app.App, hangups <-chan os.Signal) error {
+	over := make(chan struct{})
+	var reloads sync.WaitGroup
+	reloads.Go(func() {
+		for {
+			select {
+			case <-hangups:
+				_ = a.Reload(s.config, s.env) // what went wrong is in the log, and all goes on
+			case <-over:
+				return
+			}
+		}
+	})
+	defer reloads.Wait()
+	defer close(over)
+	return a.Run(ctx)
 }
 
 // load reads the configuration; what is wrong with it is the caller's to mend.

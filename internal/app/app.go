@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cloakroom-bff/cloakroom/internal/config"
 	"github.com/cloakroom-bff/cloakroom/internal/framing"
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
@@ -39,6 +40,7 @@ type App struct {
 	provider *oidc.Client
 	metrics  *telemetry.Metrics
 	audit    *telemetry.Audit
+	running  *config.Config // what is in force; Reload's
 
 	public    *http.Server
 	ingress   *http.Server // asked by front proxies

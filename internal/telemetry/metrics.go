@@ -43,6 +43,7 @@ type Metrics struct {
 	providerTimes  *prometheus.HistogramVec
 	providerReady  prometheus.Gauge
 	storeReachable prometheus.Gauge
+	reloaded       prometheus.Gauge
 }
 
 // NewMetrics returns metrics on a registry of their own, with those of the process and of
@@ -96,6 +97,10 @@ func NewMetrics(version string) *Metrics {
 			Name: "cloakroom_store_ready", Help: "1 if the session store answers, as /readyz last saw it.",
 		}),
 	}
+	m.reloaded = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "cloakroom_config_last_reload_ok", Help: "1 unless the last reload of the configuration was refused; then the one before goes on.",
+	})
+	m.reloaded.Set(1)
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "cloakroom_build_info", Help: "Always 1; the labels say what runs.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
@@ -103,7 +108,7 @@ func NewMetrics(version string) *Metrics {
 	info.Set(1)
 	m.registry.MustRegister(
 		m.requests, m.requestTimes, m.errors, m.replays, m.refreshes, m.refreshTimes, m.begun, m.ended, m.revocations, m.locked,
-		m.providerCalls, m.providerTimes, m.providerReady, m.storeReachable, info,
+		m.providerCalls, m.providerTimes, m.providerReady, m.storeReachable, m.reloaded, info,
 	)
 	// Those of the runtime and the process, too, are told apart from another program's.
 	prometheus.WrapRegistererWithPrefix("cloakroom_", m.registry).MustRegister(
@@ -179,6 +184,9 @@ func (m *Metrics) Readiness(provider, store error) {
 	m.providerReady.Set(one(provider == nil))
 	m.storeReachable.Set(one(store == nil))
 }
+
+// Reloaded notes how a reload of the configuration ended.
+func (m *Metrics) Reloaded(err error) { m.reloaded.Set(one(err == nil)) }
 
 func one(yes bool) float64 {
 	if yes {

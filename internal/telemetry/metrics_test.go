@@ -1,6 +1,7 @@
 package telemetry_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -36,6 +37,7 @@ func TestEventsAreCounted(t *testing.T) {
 	m.Session(session.Event{Kind: session.Refreshed, Outcome: "ok", Took: time.Second})
 	m.Session(session.Event{Kind: session.Revoked, Outcome: "failed"})
 	m.Session(session.Event{Kind: session.Locked})
+	m.Reloaded(errors.New("a mistake"))
 	m.ProviderCall(oidc.Call{Endpoint: "token", Outcome: "ok"})
 	got := scrape(t, m)
 	for _, want := range []string{
@@ -50,6 +52,7 @@ func TestEventsAreCounted(t *testing.T) {
 		`cloakroom_refresh_duration_seconds_count 1`,
 		`cloakroom_revocations_total{outcome="failed"} 1`,
 		`cloakroom_records_locked_total 1`,
+		`cloakroom_config_last_reload_ok 0`,
 		`cloakroom_provider_calls_total{endpoint="token",outcome="ok"} 1`,
 		`cloakroom_build_info{goversion="go`,
 	} {
