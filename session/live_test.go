@@ -94,6 +94,28 @@ func TestAnotherProcessSeesTheSameSessions(t *testing.T) {
 	})
 }
 
+func TestUseThatIsNotWrittenDownYetIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(c *session.Config) { c.SoleOwner = false })
+		s, ticket := r.signInAs("alice")
+		r.halt() // nobody writes activity
+		elsewhere, err := r.other().Open(t.Context(), ticket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			time.Sleep(7 * time.Hour)
+			s.Touch()
+			if idle := time.Since(live(t, r.Manager)["alice"].Seen); idle != 0 {
+				t.Errorf("seen %v ago", idle)
+			}
+			if err := elsewhere.Expire(t.Context()); err != nil { // the record is newer than what is known here
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 func TestWhoLooksTakesNothingIntoMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, nil)

@@ -28,6 +28,9 @@ type Config struct {
 	IdleTimeout time.Duration
 	// AbsoluteTimeout ends a session whatever happens; zero means 168 hours.
 	AbsoluteTimeout time.Duration
+	// MaxPerUser is how many live sessions a subject of an issuer may have; zero means any
+	// number. Beyond it, a login ends the oldest.
+	MaxPerUser int
 	// BeforeExpiry is how long before its end an access token is refreshed in the
 	// background, at most a fifth of its lifetime; zero means 60 seconds.
 	BeforeExpiry time.Duration
@@ -126,6 +129,9 @@ func (cfg *Config) complete() error {
 		}
 		*d.value = cmp.Or(*d.value, d.zero)
 	}
+	if cfg.MaxPerUser < 0 {
+		return fmt.Errorf("session: Config has a MaxPerUser of %d: write 0 for no limit, or more", cfg.MaxPerUser)
+	}
 	cfg.CacheSize = cmp.Or(cfg.CacheSize, 100_000)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -195,6 +201,8 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	goesOn := old != nil && continues(&start.Grant, old.State(), now)
 	if goesOn {
 		st.Created, st.Deadline = old.State().Created, old.State().Deadline
+	} else if st.Created, err = m.beginsAt(ctx, &st.Grant, now); err != nil {
+		return nil, "", err
 	}
 	st.Grant.Access = make(map[Target]AccessToken, len(start.Grant.Access))
 	for target, t := range start.Grant.Access {
@@ -216,6 +224,9 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	s.tell(ctx, Event{Kind: Began})
 	if old != nil {
 		m.replace(ctx, old, s, goesOn)
+	}
+	if m.cfg.MaxPerUser > 0 && !goesOn { // what goes on counts as before
+		m.makeRoom(ctx, s)
 	}
 	return s, ticket, nil
 }

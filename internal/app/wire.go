@@ -219,7 +219,7 @@ func newSessions(cfg *config.Config, a *App, x extras) (*session.Manager, error)
 	s := cfg.Session
 	return session.New(session.Config{
 		Store: a.store, Keys: ring, Refresher: a.provider, Issuer: a.provider,
-		IdleTimeout: s.IdleTimeout, AbsoluteTimeout: s.AbsoluteTimeout,
+		IdleTimeout: s.IdleTimeout, AbsoluteTimeout: s.AbsoluteTimeout, MaxPerUser: s.MaxPerUser,
 		BeforeExpiry: s.Refresh.BeforeExpiry, Wait: s.Refresh.Wait,
 		// The client's own time-out comes first: it knows how far the request had come.
 		Exchange:   cfg.Provider.Timeout + time.Second,

@@ -16,12 +16,11 @@ type limit struct {
 // would be ignored is refused; a row goes when its behaviour comes.
 func notYet(c *Config) []limit {
 	const leaveOut = "leave it out"
-	p, s := &c.Provider, &c.Session
+	p := &c.Provider
 	limits := []limit{
 		{"telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint != "", leaveOut},
 		{"provider.client_auth", p.ClientAuth != "" && !slices.Contains([]ClientAuth{SecretBasic, SecretPost, NoClientAuth}, p.ClientAuth), "write client_secret_basic or client_secret_post"},
 		{"provider.client_key_file", p.ClientKeyFile != "", "leave it out and write client_secret"},
-		{"session.max_per_user", s.MaxPerUser != 0, "write 0, or leave it out"},
 	}
 	for i := range c.Routes {
 		limits = append(limits, c.Routes[i].notYet(element("routes", i))...)
