@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 
@@ -19,10 +18,8 @@ const longestSid = 2048
 // The answer is the same whether a session was there or not: nobody can try out sids.
 // Only a store that is away makes it another one.
 func (g *Gateway) frontChannelLogout(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endWait)
-	defer cancel() // the frame may be gone before the session is
 	if iss, sid, ok := providerSession(r); ok {
-		found, err := g.cfg.Sessions.OfProviderSession(ctx, iss, sid)
+		found, err := g.cfg.Sessions.OfProviderSession(r.Context(), iss, sid)
 		if err != nil {
 			return err
 		}
@@ -30,7 +27,7 @@ func (g *Gateway) frontChannelLogout(w http.ResponseWriter, r *http.Request) err
 		for _, s := range found {
 			ids = append(ids, s.ID())
 		}
-		if _, err := g.cfg.Sessions.EndAll(ctx, ids, session.FrontChannel); err != nil {
+		if err := g.end(r, session.FrontChannel, ids...); err != nil {
 			return err
 		}
 	}

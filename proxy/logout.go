@@ -28,7 +28,7 @@ import (
 const (
 	// onwardTTL is how long the address that a logout answers with is good.
 	onwardTTL = 5 * time.Minute
-	// endWait bounds the end of a session: a browser that leaves does not stop it.
+	// endWait bounds the end of sessions: a browser that leaves does not stop it.
 	endWait = 10 * time.Second
 )
 
@@ -40,7 +40,7 @@ func (g *Gateway) logoutPost(w http.ResponseWriter, r *http.Request) error {
 	s, err := g.openTicket(r)
 	switch {
 	case err == nil:
-		err = g.endSession(r, s, session.LoggedOut)
+		err = g.end(r, session.LoggedOut, s.ID())
 	case unknowable(err) || replaced(err):
 	default:
 		s, err = g.leftover(r.Context(), err)
@@ -136,7 +136,7 @@ func (g *Gateway) logoutBySid(w http.ResponseWriter, r *http.Request, s *session
 	if !proves(sid, s) {
 		return refusedLogout("This address does not belong to the session. Sign out from a page of the application.")
 	}
-	if err := g.endSession(r, s, session.LoggedOut); err != nil {
+	if err := g.end(r, session.LoggedOut, s.ID()); err != nil {
 		return err
 	}
 	g.leave(w)
@@ -234,14 +234,12 @@ func (g *Gateway) leave(w http.ResponseWriter) {
 	w.Header().Set("Clear-Site-Data", `"cache"`)
 }
 
-// endSession ends s, also if the browser has left meanwhile.
-func (g *Gateway) endSession(r *http.Request, s *session.Session, why session.Reason) error {
+// end ends sessions, also if the browser has left meanwhile. One that has vanished is ended,
+// too.
+func (g *Gateway) end(r *http.Request, why session.Reason, ids ...session.ID) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endWait)
 	defer cancel()
-	err := s.End(ctx, why)
-	if errors.Is(err, session.ErrNoSession) {
-		return nil // It has vanished meanwhile, which is an end, too.
-	}
+	_, err := g.cfg.Sessions.EndAll(ctx, ids, why)
 	return err
 }
 

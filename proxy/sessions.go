@@ -23,7 +23,7 @@ type device struct {
 	Address  string    `json:"address"` // prefix of the address that it signed in from; may be empty
 	Browser  string    `json:"browser"` // "Firefox on Windows"
 
-	session *session.Session
+	record session.ID
 }
 
 // devices answers GET /bff/sessions: the live sessions of the signed-in user, that of this
@@ -59,7 +59,7 @@ func (g *Gateway) endDevice(w http.ResponseWriter, r *http.Request) error {
 	if i < 0 {
 		return &Problem{Code: NotFound, Detail: "You have no such session; perhaps it has ended already."}
 	}
-	if err := g.endSession(r, list[i].session, session.ByUser); err != nil {
+	if err := g.end(r, session.ByUser, list[i].record); err != nil {
 		return err
 	}
 	if list[i].Current {
@@ -86,12 +86,10 @@ func (g *Gateway) endOthers(w http.ResponseWriter, r *http.Request) error {
 	var others []session.ID
 	for _, d := range list {
 		if !d.Current {
-			others = append(others, d.session.ID())
+			others = append(others, d.record)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endWait)
-	defer cancel()
-	if _, err := g.cfg.Sessions.EndAll(ctx, others, session.ByUser); err != nil {
+	if err := g.end(r, session.ByUser, others...); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -121,7 +119,7 @@ func (g *Gateway) devicesOf(ctx context.Context, s *session.Session) ([]device, 
 			ID: publicID(other.ID()), Current: other.ID() == s.ID(),
 			Created: second(st.Created), LastSeen: second(other.Seen()),
 			Address: st.Device.Address, Browser: browserName(st.Device),
-			session: other,
+			record: other.ID(),
 		})
 	}
 	slices.SortFunc(list, func(a, b device) int {
