@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"testing"
 	"time"
@@ -91,6 +92,37 @@ func TestAllOtherBrowsersEndAtOnce(t *testing.T) {
 	if n := f.provider.Stats().Logouts; n != 1 {
 		t.Errorf("%d logouts at the provider, want one", n)
 	}
+}
+
+// A page of the provider's has the gateway in a frame, which brings no cookie.
+func TestAFrameOfTheProvidersEndsTheSession(t *testing.T) {
+	t.Parallel()
+	b := startTab(t)
+	f := launch(t, setting{scenario: "front-channel logout", bolt: true})
+	b.signInAt(f, "user00")
+	other := f.signIn("user00")
+	sid := f.provider.Grants()[0].SID
+	iss := "iss=" + url.QueryEscape(f.provider.URL)
+	for _, row := range []struct{ query, want string }{
+		{"sid=" + sid, "200"},
+		{iss, "200"},
+		{iss + "&sid=guessed", "200"},
+		{iss + "&sid=" + sid, "401"},
+	} {
+		b.open(f.provider.URL + "/.well-known/openid-configuration") // any page on the provider's site
+		b.run(fmt.Sprintf(`
+			const frame = document.createElement("iframe");
+			frame.onload = () => { window.loaded = true };
+			frame.src = "%s/bff/frontchannel-logout?%s";
+			document.body.append(frame)`, f.url, row.query))
+		b.until(`window.loaded`)
+		b.open(f.url + "/")
+		if got := b.text(`await fetch("/api/orders").then(r => r.status)`); got != row.want {
+			t.Errorf("after a frame with %s a call got %s, want %s", row.query, got, row.want)
+		}
+	}
+	f.call(other)
+	f.endedOnce("frontchannel")
 }
 
 // signInAt walks through the development provider's page.

@@ -41,7 +41,6 @@ func TestTheProvidersFrameEndsTheSessionItNames(t *testing.T) {
 		"another case":  "?iss=" + strings.ToUpper(is) + "&sid=S1",
 		"a wrong sid":   "?iss=" + is + "&sid=s1",
 		"two sids":      "?iss=" + is + "&sid=S1&sid=S1",
-		"a long sid":    "?iss=" + is + "&sid=" + strings.Repeat("S", 4096),
 		"a bad query":   "?iss=" + is + "&sid=%zz",
 	} {
 		res := d.frontChannel(t, query)

@@ -242,6 +242,7 @@ func TestTheEndpointsTakeTheirOwnMethodsOnly(t *testing.T) {
 	d := newDesk(t)
 	for path, allow := range map[string]string{
 		"/bff/login": "GET", "/bff/callback": "GET", "/bff/user": "GET", "/bff/session": "GET", "/bff/refresh": "POST", "/bff/logout": "GET, POST",
+		"/bff/sessions": "DELETE, GET", "/bff/sessions/x": "DELETE", "/bff/frontchannel-logout": "GET",
 	} {
 		method := http.MethodPost
 		if strings.Contains(allow, method) {
