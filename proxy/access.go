@@ -19,7 +19,7 @@ func (g *Gateway) enter(x *exchange, r *http.Request, rt *route) error {
 		return rt.files.serve(x, r)
 	default:
 		// The session may turn out to be over when the upstream refuses its token.
-		if err = rt.forward(x, r); !needsLogin(err) {
+		if err = g.forward(x, r, rt); !needsLogin(err) {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"time"
 
@@ -28,7 +29,9 @@ type exchange struct {
 	minted bool             // it was made while this request waited for it
 	kept   []byte           // the request's body, to be sent again; nil: it cannot be
 	body   *requestBody     // nil: the request has none
-	over   chan struct{}    // closed when the exchange of a stream is over; nil: no stream
+	stream *stream          // nil: the exchange is none
+
+	upgraded func(net.Conn) net.Conn // takes over the connection of a WebSocket; nil: it is none
 
 	replayed bool // sent to the upstream twice, since it refused the first token
 
@@ -70,5 +73,5 @@ func (x *exchange) WriteHeader(status int) {
 	x.w.WriteHeader(status)
 }
 
-// Unwrap lets http.ResponseController flush and hijack.
+// Unwrap lets http.ResponseController flush and set deadlines.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.w }

@@ -25,7 +25,7 @@ func (g *Gateway) newProxy(rt *route, transport http.RoundTripper) *httputil.Rev
 		BufferPool: &buffers{},
 		ErrorLog:   slog.NewLogLogger(g.cfg.Log.Handler(), slog.LevelDebug),
 		ModifyResponse: func(res *http.Response) error {
-			return rt.answered(exchangeOf(res.Request.Context()), res)
+			return g.answered(exchangeOf(res.Request.Context()), res)
 		},
 		// Nothing is answered here: the handler returns the error as all handlers do.
 		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
@@ -35,7 +35,7 @@ func (g *Gateway) newProxy(rt *route, transport http.RoundTripper) *httputil.Rev
 }
 
 // forward sends a request to the route's upstream and streams the answer back.
-func (rt *route) forward(x *exchange, r *http.Request) error {
+func (g *Gateway) forward(x *exchange, r *http.Request, rt *route) error {
 	if r.Method == http.MethodOptions && !rt.mayHop(x, r) {
 		return nil
 	}
@@ -67,9 +67,7 @@ func (rt *route) forward(x *exchange, r *http.Request) error {
 			_ = http.NewResponseController(x).EnableFullDuplex()
 		}
 	}
-	if x.who != nil {
-		defer x.endStream()
-	}
+	defer g.endStream(x)
 	rt.proxy.ServeHTTP(x, r)
 	if x.err != nil {
 		err := x.err
@@ -120,16 +118,18 @@ func (rt *route) address(pr *httputil.ProxyRequest, target string) {
 }
 
 // answered looks at the head of an upstream's answer before it goes to the client.
-func (rt *route) answered(x *exchange, res *http.Response) error {
-	rt.cleanAnswer(res.Header)
-	if res.StatusCode == http.StatusSwitchingProtocols {
+func (g *Gateway) answered(x *exchange, res *http.Response) error {
+	x.route.cleanAnswer(res.Header)
+	ctx := res.Request.Context()
+	switch {
+	case res.StatusCode == http.StatusSwitchingProtocols:
 		if !strings.EqualFold(res.Header.Get("Upgrade"), "websocket") || res.Request.Header.Get("Upgrade") == "" {
 			return errors.New("proxy: upstream switched to a protocol that nobody asked for")
 		}
 		x.status = http.StatusSwitchingProtocols
-	}
-	if x.who != nil && isStream(res) {
-		x.watch(res)
+		x.upgraded = g.upgrade(ctx, x)
+	case isEventStream(res):
+		g.eventStream(ctx, x, res)
 	}
 	return nil
 }

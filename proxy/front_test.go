@@ -135,13 +135,22 @@ func (f *front) rawConn(t testing.TB, request string) (reply, net.Conn) {
 		t.Fatal(err)
 	}
 	method, _, _ := strings.Cut(request, " ")
-	res, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
+	r := bufio.NewReader(c)
+	res, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
 		t.Fatalf("no answer to %q: %v", request, err)
 	}
 	t.Cleanup(func() { _ = res.Body.Close() })
-	return reply{res}, c
+	return reply{res}, bufferedConn{c, r}
 }
+
+// bufferedConn is a connection that something was read ahead from.
+type bufferedConn struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (c bufferedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
 // get sends a GET with more header lines.
 func (f *front) get(t testing.TB, path string, lines ...string) reply {

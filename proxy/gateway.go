@@ -61,6 +61,10 @@ type Config struct {
 	// Observe, if set, is told of every request that was answered. It must not block.
 	Observe func(Served)
 
+	// ObserveStream, if set, is told of every stream that opens (+1) and ends (-1). It
+	// must not block.
+	ObserveStream func(kind StreamKind, change int)
+
 	// Refused, if set, is told of the requests that the audit trail wants to know of, beside
 	// Observe. It must not block.
 	Refused func(Refusal)
@@ -140,7 +144,10 @@ type Route struct {
 	RemoveHeaders []string
 
 	Timeout time.Duration // until the response header; zero means 30 seconds
-	MaxBody int64         // bytes; zero means 10 MiB
+	// StreamMaxAge ends WebSockets and event streams; zero means that they may last as long
+	// as their session.
+	StreamMaxAge time.Duration
+	MaxBody      int64 // bytes; zero means 10 MiB
 
 	// InsecureNoCSRF lets any site use the route with the browser's session.
 	InsecureNoCSRF bool
@@ -175,6 +182,7 @@ type Gateway struct {
 	pages   *pages
 	own     map[string]map[string]endpoint // endpoint's path below base → method → handler
 	logins  logins
+	streams streams
 }
 
 // endpoint is a handler that returns what went wrong instead of answering it.
@@ -187,6 +195,7 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{cfg: cfg.withDefaults()}
+	g.streams = streams{observe: cfg.ObserveStream, leaving: make(chan struct{})}
 	g.base = strings.TrimSuffix(g.cfg.BasePath, "/")
 	g.origin = g.cfg.PublicURL.Scheme + "://" + canonicalHost(g.cfg.PublicURL.Scheme, g.cfg.PublicURL.Host)
 	g.own = g.endpoints()

@@ -1,10 +1,13 @@
 package proxy
 
 import (
-	"bufio"
+	"context"
+	"crypto/rand"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,28 +53,227 @@ func TestAWebSocketPassesWithItsToken(t *testing.T) {
 	}
 }
 
-func TestALogoutCutsOpenStreams(t *testing.T) {
+// opening is a request that opens a stream at /.
+func (f *front) opening(ticket, lines string) string {
+	return "GET / HTTP/1.1\r\nHost: " + publicHost + "\r\nOrigin: https://app.example.com\r\n" + lines + "\r\nCookie: " + f.cookie(ticket) + "\r\n\r\n"
+}
+
+const (
+	asWebSocket   = "Connection: Upgrade\r\nUpgrade: websocket"
+	asEventStream = "Accept: text/event-stream"
+)
+
+func TestALogoutCutsOpenEventStreams(t *testing.T) {
 	up := api(t, echo)
 	f := open(t, []Route{{Path: "/", Upstream: up.url}})
-	for _, lines := range []string{"Connection: Upgrade\r\nUpgrade: websocket", "Accept: text/event-stream"} {
-		s, ticket := f.signIn(t, time.Hour)
-		other, otherTicket := f.signIn(t, time.Hour)
-		start := "GET / HTTP/1.1\r\nHost: " + publicHost + "\r\nOrigin: https://app.example.com\r\n" + lines + "\r\nCookie: "
-		_, c := f.rawConn(t, start+f.cookie(ticket)+"\r\n\r\n")
-		res, stays := f.rawConn(t, start+f.cookie(otherTicket)+"\r\n\r\n")
-		if err := s.End(t.Context(), session.LoggedOut); err != nil {
-			t.Fatal(err)
-		}
-		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
-		if _, err := io.Copy(io.Discard, c); err != nil && strings.Contains(err.Error(), "timeout") {
-			t.Errorf("%s: the stream outlives its session", lines)
-		}
-		if res.StatusCode == 101 {
-			_, _ = io.WriteString(stays, "x")
-			if b, err := bufio.NewReader(stays).ReadByte(); b != 'x' {
-				t.Errorf("another session's stream was cut: %v", err)
+	s, ticket := f.signIn(t, time.Hour)
+	other, otherTicket := f.signIn(t, time.Hour)
+	res, _ := f.rawConn(t, f.opening(ticket, asEventStream))
+	stays, _ := f.rawConn(t, f.opening(otherTicket, asEventStream))
+	began := time.Now()
+	if err := s.End(t.Context(), session.LoggedOut); err != nil {
+		t.Fatal(err)
+	}
+	if got := text(t, res); got != "data: hello\n\n" || time.Since(began) > time.Second {
+		t.Errorf("got %q after %v", got, time.Since(began))
+	}
+	hello := make([]byte, len("data: hello\n\n"))
+	if _, err := io.ReadFull(stays.Body, hello); err != nil {
+		t.Errorf("another session's stream was cut: %v", err)
+	}
+	_ = other.End(t.Context(), session.LoggedOut)
+	if got := text(t, stays); got != "" {
+		t.Errorf("then %q", got)
+	}
+}
+
+func TestAClientThatDoesNotReadKeepsNoStreamOpen(t *testing.T) {
+	over := make(chan struct{})
+	up := api(t, func(w http.ResponseWriter, r *http.Request) {
+		defer close(over)
+		w.Header().Set("Content-Type", "text/event-stream")
+		for line := strings.Repeat(":", 1<<16); ; {
+			if _, err := io.WriteString(w, line); err != nil {
+				return
 			}
 		}
-		_ = other.End(t.Context(), session.LoggedOut)
+	})
+	f := open(t, []Route{{Path: "/", Upstream: up.url}})
+	s, ticket := f.signIn(t, time.Hour)
+	res, _ := f.rawConn(t, f.opening(ticket, asEventStream))
+	if err := s.End(t.Context(), session.LoggedOut); err != nil {
+		t.Fatal(err)
+	}
+	within(t, time.Second, "the upstream's end", over)
+	within(t, time.Second, "the gateway's end", f.noStream())
+	_ = res.Body.Close()
+}
+
+func TestAStreamLivesAsLongAsItsRouteSays(t *testing.T) {
+	up := api(t, echo)
+	f := open(t, []Route{{Path: "/", Upstream: up.url, StreamMaxAge: 50 * time.Millisecond}})
+	_, ticket := f.signIn(t, time.Hour)
+	res, _ := f.rawConn(t, f.opening(ticket, asEventStream))
+	if got := text(t, res); got != "data: hello\n\n" {
+		t.Errorf("got %q", got)
+	}
+	ws := f.webSocket(t, ticket)
+	if code := ws.readClose(t); code != 1001 {
+		t.Errorf("closed with %d", code)
+	}
+}
+
+// The token of a stream's session is refreshed though nobody asks, and the stream goes on.
+func TestStreamsGoOnOverTenRefreshes(t *testing.T) {
+	up := api(t, echo)
+	rotating := &rotating{life: 60 * time.Millisecond}
+	f := open(t, []Route{{Path: "/", Upstream: up.url}}, func(c *Config) { c.Sessions = sessions(t, rotating) })
+	f.sessions = f.cfg.Sessions
+	s, ticket := f.signIn(t, 60*time.Millisecond)
+	ws := f.webSocket(t, ticket)
+	res, _ := f.rawConn(t, f.opening(ticket, asEventStream))
+	deadline := time.NewTimer(10 * time.Second)
+	for watch := s.Watch(); s.State().Grant.Generation < 10; {
+		select {
+		case <-watch.Changed():
+		case <-deadline.C:
+			t.Fatalf("%d refreshes", s.State().Grant.Generation)
+		}
+	}
+	ws.write(t, frame(0x81, 4, false))
+	if got := ws.read(t, 6); got[0] != 0x81 {
+		t.Errorf("got % x", got)
+	}
+	if err := s.End(t.Context(), session.LoggedOut); err != nil {
+		t.Fatal(err)
+	}
+	if code := ws.readClose(t); code != 4401 {
+		t.Errorf("closed with %d", code)
+	}
+	if got := text(t, res); got != "data: hello\n\n" {
+		t.Errorf("the event stream: %q", got)
+	}
+}
+
+func TestARefusedRefreshEndsAStreamThatNobodyUses(t *testing.T) {
+	up := api(t, echo)
+	rotating := &rotating{life: 60 * time.Millisecond}
+	f := open(t, []Route{{Path: "/", Upstream: up.url}}, func(c *Config) { c.Sessions = sessions(t, rotating) })
+	f.sessions = f.cfg.Sessions
+	_, ticket := f.signIn(t, 60*time.Millisecond)
+	ws := f.webSocket(t, ticket)
+	rotating.refuses.Store(true)
+	if code := ws.readClose(t); code != 4401 {
+		t.Errorf("closed with %d", code)
+	}
+}
+
+func TestAStepUpKeepsTheStreamsOfTheSessionThatItContinues(t *testing.T) {
+	up := api(t, echo)
+	f := open(t, []Route{{Path: "/", Upstream: up.url}})
+	s, ticket := f.signIn(t, time.Hour)
+	ws := f.webSocket(t, ticket)
+	g := s.State().Grant
+	next, _, err := f.sessions.Begin(t.Context(), session.Start{Grant: g, Replaces: s.ID()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws.write(t, frame(0x81, 4, false))
+	if got := ws.read(t, 6); got[0] != 0x81 {
+		t.Errorf("got % x", got)
+	}
+	if err := next.End(t.Context(), session.LoggedOut); err != nil {
+		t.Fatal(err)
+	}
+	if code := ws.readClose(t); code != 4401 {
+		t.Errorf("closed with %d", code)
+	}
+}
+
+func TestAShutdownClosesAllStreamsAndWaitsForThem(t *testing.T) {
+	up := api(t, echo)
+	var mu sync.Mutex
+	count := map[StreamKind]int{}
+	f := open(t, []Route{{Path: "/", Upstream: up.url}, {Path: "/public/", Upstream: up.url, Access: Public, Token: NoToken}}, func(c *Config) {
+		c.ObserveStream = func(kind StreamKind, change int) {
+			mu.Lock()
+			defer mu.Unlock()
+			count[kind] += change
+		}
+	})
+	_, ticket := f.signIn(t, time.Hour)
+	ws := f.webSocket(t, ticket)
+	res, _ := f.rawConn(t, f.opening(ticket, asEventStream))
+	_, public := f.rawConn(t, strings.Replace(f.opening("", asWebSocket), "GET /", "GET /public/", 1))
+	mu.Lock()
+	if count[WebSocket] != 2 || count[EventStream] != 1 {
+		t.Errorf("open: %v", count)
+	}
+	mu.Unlock()
+	if err := f.CloseStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, ws := range []*webSocket{ws, {public}} {
+		if code := ws.readClose(t); code != 1001 {
+			t.Errorf("closed with %d", code)
+		}
+	}
+	if got := text(t, res); got != "data: hello\n\n" {
+		t.Errorf("the event stream: %q", got)
+	}
+	mu.Lock()
+	if count[WebSocket] != 0 || count[EventStream] != 0 {
+		t.Errorf("open afterwards: %v", count)
+	}
+	mu.Unlock()
+	if code := f.webSocket(t, ticket).readClose(t); code != 1001 {
+		t.Errorf("one that comes late is closed with %d", code)
+	}
+	if err := f.CloseStreams(t.Context()); err != nil {
+		t.Errorf("a second time: %v", err)
+	}
+}
+
+// rotating is a provider whose access tokens live that long.
+type rotating struct {
+	quiet
+	life    time.Duration
+	refuses atomic.Bool
+}
+
+func (r *rotating) Refresh(context.Context, *session.Grant, session.Target) (*session.Renewal, error) {
+	if r.refuses.Load() {
+		return nil, &session.RefreshError{Class: session.Refused}
+	}
+	now := time.Now()
+	return &session.Renewal{
+		Access:       session.AccessToken{Token: session.Token(rand.Text()), Type: "Bearer", Issued: now, Expiry: now.Add(r.life)},
+		RefreshToken: session.Token(rand.Text()),
+	}, nil
+}
+
+// noStream is closed when no stream is open any more.
+func (f *front) noStream() <-chan struct{} {
+	s := &f.streams
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	none := s.none
+	switch {
+	case s.open == 0:
+		none = make(chan struct{})
+		close(none)
+	case none == nil:
+		none = make(chan struct{})
+		s.none = none
+	}
+	return none
+}
+
+func within(t *testing.T, d time.Duration, what string, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(d):
+		t.Errorf("%s did not come in %v", what, d)
 	}
 }
