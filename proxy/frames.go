@@ -47,7 +47,7 @@ func (f *frames) step(p []byte) int {
 			return n
 		}
 	}
-	rest := min(f.left, uint64(len(p)-n))
+	rest := min(f.left, uint64(len(p)-n)) //nolint:gosec // n is at most len(p)
 	f.left -= rest
 	return n + int(rest) //nolint:gosec // at most len(p)
 }
@@ -83,7 +83,7 @@ func (f *frames) begin() {
 
 // newCloseFrame is a server's close frame (RFC 6455 §5.5.1). The reason is short.
 func newCloseFrame(code uint16, reason string) []byte {
-	frame := []byte{0x80 | closeFrame, byte(2 + len(reason))}
+	frame := []byte{0x80 | closeFrame, byte(2 + len(reason))} //nolint:gosec // short
 	frame = binary.BigEndian.AppendUint16(frame, code)
 	return append(frame, reason...)
 }
