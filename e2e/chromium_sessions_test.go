@@ -39,6 +39,9 @@ func TestOneBrowserEndsAnother(t *testing.T) {
 		here.picture("devices-ended")
 
 		ended.until(`socketClosed && streamClosed`)
+		if code := ended.number(`code`); code != 4401 {
+			t.Errorf("the WebSocket was closed with %d, want 4401", code)
+		}
 		clicked := here.number(`clicked`)
 		for _, stream := range []string{"socketClosed", "streamClosed"} {
 			if took := time.Duration(ended.number(stream)-clicked) * time.Millisecond; took > time.Second {
@@ -142,7 +145,7 @@ func (b *tab) openStreams() {
 		window.words = window.socketClosed = window.streamClosed = 0;
 		window.socket = new WebSocket("ws://" + location.host + "/live/socket");
 		socket.onmessage = () => words++;
-		socket.onclose = () => { socketClosed ||= Date.now() };
+		socket.onclose = e => { socketClosed ||= Date.now(); window.code = e.code };
 		window.stream = new EventSource("/live/events");
 		stream.onmessage = () => words++;
 		stream.onerror = () => { streamClosed ||= Date.now() };`)
