@@ -23,6 +23,11 @@ type Grant struct {
 	RefreshToken Token
 	IDToken      Token // the last one, whole: a hint for the logout
 
+	// IssuedAt is the iat of the login's ID token, in whole seconds of the provider's clock;
+	// refreshes leave it. It says whether the login came before or after something else
+	// that happened at the provider. Zero means before everything.
+	IssuedAt time.Time
+
 	// Claims of the ID token (and of userinfo, where that is merged); numbers are
 	// json.Number. Read only: a refresh replaces the map, nobody changes it.
 	Claims   map[string]any

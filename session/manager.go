@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -187,7 +186,8 @@ type Start struct {
 
 // Begin stores a new session and returns it with its ticket, the cookie value. The ticket
 // never changes. It fails with a *StoreError if the store, or the record of the session
-// that is replaced, is not to be had.
+// that is replaced, is not to be had, and with an *EndedError if the provider has ended
+// meanwhile what the login began; then the old session stays as it was.
 func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, error) {
 	now := m.now()
 	st := &State{
@@ -222,6 +222,9 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	st.version = 1
 	s := m.adopt(id, st, moment{mark: justMade})
 	s.tell(ctx, Event{Kind: Began})
+	if err := m.refuse(ctx, s); err != nil {
+		return nil, "", err
+	}
 	if old != nil {
 		m.replace(ctx, old, s, goesOn)
 	}
@@ -373,28 +376,6 @@ func (m *Manager) follow(ctx context.Context, r Record, after moment) (*Session,
 		return s, nil
 	}
 	return m.Get(ctx, r.ID)
-}
-
-// Once marks value as used, durably, for ttl. The second call with the same purpose and
-// value fails with ErrUsed; a store that is away gives a *StoreError.
-func (m *Manager) Once(ctx context.Context, purpose, value string, ttl time.Duration) error {
-	var ids []ID
-	for _, key := range m.Keys().keys {
-		ids = append(ids, ID(hash(key.id, "once", purpose, value)))
-	}
-	// It is marked under every key: processes whose keyrings differ, while keys are
-	// rotated, meet at one that they share. They do so in one order, or both might lose.
-	slices.SortFunc(ids, func(a, b ID) int { return bytes.Compare(a[:], b[:]) })
-	for _, id := range ids {
-		err := m.cfg.Store.Create(ctx, Record{ID: id, Expires: m.now().Add(ttl)})
-		switch {
-		case errors.Is(err, ErrExists):
-			return ErrUsed
-		case err != nil:
-			return &StoreError{err}
-		}
-	}
-	return nil
 }
 
 // load reads a record. The errors are ErrNoSession and *StoreError.

@@ -33,6 +33,7 @@ type wireGrant struct {
 	Nonce           string         `json:"nonce,omitempty"`
 	RefreshToken    string         `json:"rt,omitempty"`
 	IDToken         string         `json:"idt,omitempty"`
+	IssuedAt        time.Time      `json:"iat,omitzero"`
 	Claims          map[string]any `json:"claims,omitempty"`
 	AuthTime        time.Time      `json:"auth_time,omitzero"`
 	ACR             string         `json:"acr,omitempty"`
@@ -70,7 +71,7 @@ func (st *State) wire() wireState {
 		Grant: wireGrant{
 			Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
 			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: g.RefreshToken.Reveal(), IDToken: g.IDToken.Reveal(),
-			Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Generation: g.Generation,
+			IssuedAt: g.IssuedAt, Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Generation: g.Generation,
 		},
 	}
 	if !st.Successor.IsZero() {
@@ -96,7 +97,7 @@ func (w *wireState) state() *State {
 		Grant: Grant{
 			Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
 			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: Token(g.RefreshToken), IDToken: Token(g.IDToken),
-			Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Generation: g.Generation,
+			IssuedAt: g.IssuedAt, Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Generation: g.Generation,
 		},
 	}
 	copy(st.Successor[:], w.Next)
