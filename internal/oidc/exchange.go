@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -55,13 +56,13 @@ func (c *Client) identify(ctx context.Context, m *metadata, got *tokens, nonce s
 	}
 	t, err := c.readIDToken(ctx, m, got.id)
 	if errors.Is(err, errNoKeys) {
-		return nil, &session.RefreshError{Class: session.Transient, Err: err}
+		return nil, &session.RefreshError{Class: session.Transient, Err: fmt.Errorf("ID token: %w", err)}
 	}
 	if err == nil {
 		err = c.checkLogin(m, t, got, nonce, d)
 	}
 	if err != nil {
-		return nil, &LoginError{Err: err}
+		return nil, &LoginError{Err: fmt.Errorf("ID token: %w", err)}
 	}
 	if c.cfg.UserInfo {
 		return t, c.addUserInfo(ctx, m, t, got.access.Token)
@@ -97,7 +98,7 @@ func firstOf(errs ...error) error {
 // stolen elsewhere could be injected here.
 func (t *idToken) checkNonce(nonce string) error {
 	if nonce == "" || t.claims["nonce"] != nonce {
-		return errors.New("ID token: nonce is missing or of another login")
+		return errors.New("nonce is missing or of another login")
 	}
 	return nil
 }
@@ -125,6 +126,7 @@ func (c *Client) grant(ctx context.Context, m *metadata, t *idToken, got *tokens
 			"does it allow the scope, and the refresh-token grant for this client and API?", "granted_scope", short(got.access.Scope))
 	}
 	name, _ := c.cfg.nameOf(m, t.claims.text("iss"))
+	issued, _ := t.claims.time("iat")
 	return &session.Grant{
 		Issuer:          name,
 		ClientID:        c.cfg.ClientID,
@@ -134,6 +136,7 @@ func (c *Client) grant(ctx context.Context, m *metadata, t *idToken, got *tokens
 		RefreshToken:    got.refresh,
 		IDToken:         t.raw,
 		Claims:          t.claims,
+		IssuedAt:        issued,
 		AuthTime:        t.authTime(),
 		ACR:             t.claims.text("acr"),
 		Access:          map[session.Target]session.AccessToken{{}: got.access},

@@ -15,9 +15,9 @@ import (
 
 // idToken is an ID token whose signature is good. What it says has still to be judged.
 type idToken struct {
-	raw    session.Token
-	claims claims
-	read   *goidc.IDToken
+	claims
+	raw  session.Token
+	read *goidc.IDToken
 }
 
 // oldestToken is how old an ID token may be that came fresh from the token endpoint.
@@ -36,13 +36,13 @@ func (c *Client) readIDToken(ctx context.Context, m *metadata, raw session.Token
 	read, err := verifier.Verify(ctx, raw.Reveal())
 	switch {
 	case signed.err != nil:
-		return nil, fmt.Errorf("ID token: %w", signed.err)
+		return nil, signed.err
 	case err != nil:
-		return nil, fmt.Errorf("ID token: %s", maskTokens(err.Error()))
+		return nil, errors.New(maskTokens(err.Error()))
 	}
 	all, err := readClaims(signed.payload)
 	if err != nil {
-		return nil, fmt.Errorf("ID token: claims: %w", err)
+		return nil, fmt.Errorf("claims: %w", err)
 	}
 	t := &idToken{raw: raw, claims: all, read: read}
 	return t, t.checkKind(signed.typ)
@@ -53,6 +53,7 @@ func (c *Client) readIDToken(ctx context.Context, m *metadata, raw session.Token
 type signature struct {
 	keys    *keySet
 	address string
+	from    origin
 	algs    []string
 
 	payload []byte
@@ -70,8 +71,10 @@ func (s *signature) VerifySignature(ctx context.Context, token string) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	s.typ, _ = jws.Signatures[0].Protected.ExtraHeaders[jose.HeaderType].(string)
-	s.payload, s.err = s.keys.verify(ctx, s.address, jws)
+	if typ, there := jws.Signatures[0].Protected.ExtraHeaders[jose.HeaderType]; there {
+		s.typ = fmt.Sprint(typ)
+	}
+	s.payload, s.err = s.keys.verify(ctx, s.address, s.from, jws)
 	return s.payload, s.err
 }
 
@@ -81,88 +84,88 @@ func (s *signature) VerifySignature(ctx context.Context, token string) ([]byte, 
 func (t *idToken) checkKind(typ string) error {
 	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
 	if strings.HasSuffix(typ, "+jwt") && typ != "id_token+jwt" {
-		return fmt.Errorf("ID token: it is a token of type %q", short(typ))
+		return fmt.Errorf("it is a token of type %q", short(typ))
 	}
 	if _, there := t.claims["events"]; there {
-		return errors.New("ID token: it has events, like a logout token")
+		return errors.New("it has events, like a logout token")
 	}
 	return nil
 }
 
 // checkIssuer, checkAudience and checkSubject are the checks of OpenID Connect Core
 // §3.1.3.7, 2–5, and §2.
-func (t *idToken) checkIssuer(cfg *Config, m *metadata) error {
-	iss, _ := t.claims["iss"].(string)
+func (c claims) checkIssuer(cfg *Config, m *metadata) error {
+	iss, _ := c["iss"].(string)
 	if _, ours := cfg.nameOf(m, iss); !ours {
-		return fmt.Errorf("ID token: iss is %q, not %q", short(iss), m.Issuer)
+		return fmt.Errorf("iss is %q, not %q", short(iss), m.Issuer)
 	}
-	if tid, _ := t.claims["tid"].(string); len(cfg.Issuers.Tenants) > 0 && cfg.Issuers.of(tid) != iss {
-		return fmt.Errorf("ID token: tid is %q, not the tenant of iss", short(tid))
+	if tid, _ := c["tid"].(string); len(cfg.Issuers.Tenants) > 0 && cfg.Issuers.of(tid) != iss {
+		return fmt.Errorf("tid is %q, not the tenant of iss", short(tid))
 	}
 	return nil
 }
 
-func (t *idToken) checkAudience(clientID string) error {
-	named, ok := t.claims.list("aud")
+func (c claims) checkAudience(clientID string) error {
+	named, ok := c.list("aud")
 	if !ok {
-		return errors.New("ID token: aud is neither a string nor an array of strings")
+		return errors.New("aud is neither a string nor an array of strings")
 	}
 	mine := false
 	for _, name := range named {
 		// A token that others may present as well may have come to us from them.
 		if name != clientID {
-			return fmt.Errorf("ID token: aud names %q, whom nobody here trusts", short(name))
+			return fmt.Errorf("aud names %q, whom nobody here trusts", short(name))
 		}
 		mine = true
 	}
 	if !mine {
-		return errors.New("ID token: aud is missing")
+		return errors.New("aud is missing")
 	}
 	return nil
 }
 
 func (t *idToken) checkParty(clientID string) error {
 	if azp, there := t.claims["azp"]; there && azp != clientID {
-		return fmt.Errorf("ID token: azp is not %q", clientID)
+		return fmt.Errorf("azp is not %q", clientID)
 	}
 	return nil
 }
 
-func (t *idToken) checkSubject() error {
-	sub := t.claims.text("sub")
+func (c claims) checkSubject() error {
+	sub := c.text("sub")
 	if sub == "" || len(sub) > 255 {
-		return errors.New("ID token: sub must have 1 to 255 characters")
+		return errors.New("sub must have 1 to 255 characters")
 	}
 	for i := range len(sub) {
 		if sub[i] > '~' || sub[i] < ' ' {
-			return errors.New("ID token: sub is not printable ASCII")
+			return errors.New("sub is not printable ASCII")
 		}
 	}
 	return nil
 }
 
 // checkTimes judges exp, iat and nbf (§3.1.3.7, 9 and 10; RFC 7519 §4.1.5).
-func (t *idToken) checkTimes(now time.Time, skew time.Duration) error {
-	exp, ok := t.claims.time("exp")
+func (c claims) checkTimes(now time.Time, skew time.Duration) error {
+	exp, ok := c.time("exp")
 	switch {
 	case !ok:
-		return errors.New("ID token: exp is missing or no time")
+		return errors.New("exp is missing or no time")
 	case !now.Before(exp.Add(skew)):
-		return fmt.Errorf("ID token: it expired %s ago; is a clock wrong?", now.Sub(exp).Round(time.Second))
+		return fmt.Errorf("it expired %s ago; is a clock wrong?", now.Sub(exp).Round(time.Second))
 	}
-	iat, ok := t.claims.time("iat")
+	iat, ok := c.time("iat")
 	switch {
 	case !ok:
-		return errors.New("ID token: iat is missing or no time")
+		return errors.New("iat is missing or no time")
 	case iat.After(now.Add(skew)):
-		return fmt.Errorf("ID token: it was issued %s in the future; is a clock wrong?", iat.Sub(now).Round(time.Second))
+		return fmt.Errorf("it was issued %s in the future; is a clock wrong?", iat.Sub(now).Round(time.Second))
 	case iat.Before(now.Add(-oldestToken - skew)):
-		return fmt.Errorf("ID token: it was issued %s ago", now.Sub(iat).Round(time.Second))
+		return fmt.Errorf("it was issued %s ago", now.Sub(iat).Round(time.Second))
 	}
-	if _, there := t.claims["nbf"]; there {
-		nbf, ok := t.claims.time("nbf")
+	if _, there := c["nbf"]; there {
+		nbf, ok := c.time("nbf")
 		if !ok || nbf.After(now.Add(skew)) {
-			return errors.New("ID token: nbf is in the future or no time; is a clock wrong?")
+			return errors.New("nbf is in the future or no time; is a clock wrong?")
 		}
 	}
 	return nil
@@ -177,7 +180,7 @@ func (t *idToken) checkDemand(d demand, now time.Time, skew time.Duration) error
 			met = met || acr == wanted
 		}
 		if !met {
-			return fmt.Errorf("ID token: acr is %q, and %q was asked for", short(acr), d.acr)
+			return fmt.Errorf("acr is %q, and %q was asked for", short(acr), d.acr)
 		}
 	}
 	if !d.limited {
@@ -186,9 +189,9 @@ func (t *idToken) checkDemand(d demand, now time.Time, skew time.Duration) error
 	seen, ok := t.claims.time("auth_time")
 	switch {
 	case !ok:
-		return errors.New("ID token: auth_time is missing, though max_age was asked for")
+		return errors.New("auth_time is missing, though max_age was asked for")
 	case now.After(seen.Add(d.maxAge + skew)):
-		return fmt.Errorf("ID token: the user was seen %s ago, and max_age is %s", now.Sub(seen).Round(time.Second), d.maxAge)
+		return fmt.Errorf("the user was seen %s ago, and max_age is %s", now.Sub(seen).Round(time.Second), d.maxAge)
 	}
 	return nil
 }
@@ -199,7 +202,7 @@ func (t *idToken) checkAccessToken(access session.Token) error {
 		return nil
 	}
 	if err := t.read.VerifyAccessToken(access.Reveal()); err != nil {
-		return errors.New("ID token: at_hash belongs to another access token")
+		return errors.New("at_hash belongs to another access token")
 	}
 	return nil
 }

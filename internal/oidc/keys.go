@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// algorithms are those that an ID token may be signed with: asymmetric ones only. With
+// algorithms are those that a token may be signed with: asymmetric ones only. With
 // "none" anybody could sign, with HS256 everybody who knows the public key.
 func algorithms() []string {
 	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
@@ -42,7 +42,9 @@ const (
 // keySet holds the provider's signing keys (RFC 7517). An unknown key leads to a fetch at
 // once, so that a rotation just before signing hurts nobody. After a fetch that did not
 // bring it the next one waits a minute: forged key ids must not make of the gateway a
-// hammer on the provider. It is safe for concurrent use.
+// hammer on the provider. The minutes of a token that anybody can send are counted by
+// themselves: he must not be able to hold up the logins after a rotation. It is safe for
+// concurrent use.
 type keySet struct {
 	fetch func(ctx context.Context, address string) ([]byte, error)
 	now   func() time.Time
@@ -51,16 +53,26 @@ type keySet struct {
 
 	mu       sync.Mutex // guards what follows
 	keys     []jose.JSONWebKey
-	fetched  time.Time // when keys were
-	searched time.Time // when keys were last fetched for the sake of an unknown one
-	failed   time.Time // when a fetch last failed
-	problem  error     // how it failed
+	fetched  time.Time          // when keys were
+	searched [origins]time.Time // when keys were last fetched for the sake of an unknown one
+	failed   time.Time          // when a fetch last failed
+	problem  error              // how it failed
 }
+
+// origin is where a token came from.
+type origin int
+
+// The origins of tokens.
+const (
+	fromProvider origin = iota // in an answer of the provider's
+	fromAnybody                // posted to us
+	origins      = iota
+)
 
 // verify returns the payload of a signed token. The errors are errForged, errUnknownKey
 // and errNoKeys, the last of them wrapped.
-func (s *keySet) verify(ctx context.Context, address string, jws *jose.JSONWebSignature) ([]byte, error) {
-	keys, err := s.update(ctx, address, s.wanted)
+func (s *keySet) verify(ctx context.Context, address string, from origin, jws *jose.JSONWebSignature) ([]byte, error) {
+	keys, err := s.update(ctx, address, from, s.wanted)
 	if keys == nil {
 		return nil, err
 	}
@@ -68,22 +80,22 @@ func (s *keySet) verify(ctx context.Context, address string, jws *jose.JSONWebSi
 	if err == nil {
 		return payload, nil
 	}
-	keys, fetchErr := s.update(ctx, address, s.searchable)
+	keys, fetchErr := s.update(ctx, address, from, func(now time.Time) bool { return s.searchable(from, now) })
 	if fetchErr != nil {
 		return nil, fetchErr
 	}
 	if payload, err = verifyWith(keys, jws); err == nil {
-		s.found()
+		s.found(from)
 	}
 	return payload, err
 }
 
 // found lets the next unknown key be searched for at once: this one was no forgery, and
 // a provider that has rotated may do so again.
-func (s *keySet) found() {
+func (s *keySet) found(from origin) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.searched = time.Time{}
+	s.searched[from] = time.Time{}
 }
 
 // wanted reports whether the keys have to be fetched anyway. Call it with mu held.
@@ -96,11 +108,13 @@ func (s *keySet) wanted(now time.Time) bool {
 }
 
 // searchable reports whether an unknown key is a reason to fetch. Call it with mu held.
-func (s *keySet) searchable(now time.Time) bool { return now.Sub(s.searched) >= keysEvery }
+func (s *keySet) searchable(from origin, now time.Time) bool {
+	return now.Sub(s.searched[from]) >= keysEvery
+}
 
 // update fetches the keys if due says so, and returns those at hand. Callers share one
 // fetch, which none of them can cancel by leaving.
-func (s *keySet) update(ctx context.Context, address string, due func(time.Time) bool) ([]jose.JSONWebKey, error) {
+func (s *keySet) update(ctx context.Context, address string, from origin, due func(time.Time) bool) ([]jose.JSONWebKey, error) {
 	s.mu.Lock()
 	keys, now := s.keys, s.now()
 	ask := due(now)
@@ -114,7 +128,7 @@ func (s *keySet) update(ctx context.Context, address string, due func(time.Time)
 		return nil, problem
 	}
 	done := s.flight.DoChan(address, func() (any, error) {
-		return s.load(context.WithoutCancel(ctx), address, search, due)
+		return s.load(context.WithoutCancel(ctx), address, from, search, due)
 	})
 	select {
 	case r := <-done:
@@ -126,7 +140,7 @@ func (s *keySet) update(ctx context.Context, address string, due func(time.Time)
 }
 
 // load is the one fetch. Whoever was late for the last one finds its work done.
-func (s *keySet) load(ctx context.Context, address string, search bool, due func(time.Time) bool) ([]jose.JSONWebKey, error) {
+func (s *keySet) load(ctx context.Context, address string, from origin, search bool, due func(time.Time) bool) ([]jose.JSONWebKey, error) {
 	s.mu.Lock()
 	if keys := s.keys; !due(s.now()) {
 		s.mu.Unlock()
@@ -147,7 +161,7 @@ func (s *keySet) load(ctx context.Context, address string, search bool, due func
 	}
 	s.keys, s.fetched, s.problem = keys, s.now(), nil
 	if search {
-		s.searched = s.now()
+		s.searched[from] = s.now()
 	}
 	return keys, nil
 }

@@ -110,7 +110,7 @@ func TestTheFittingKeyIsFoundInAHardSet(t *testing.T) {
 			t.Parallel()
 			doc := publish(t, append(append([]any{}, odd...), row.keys...)...)
 			set := &keySet{now: time.Now, fetch: func(context.Context, string) ([]byte, error) { return doc, nil }}
-			_, err := set.verify(t.Context(), "jwks", sign(t, row.alg, row.key, row.kid, "JWT"))
+			_, err := set.verify(t.Context(), "jwks", fromProvider, sign(t, row.alg, row.key, row.kid, "JWT"))
 			if !errors.Is(err, row.want) {
 				t.Errorf("got %v, want %v", err, row.want)
 			}
@@ -126,7 +126,7 @@ func TestASetWithoutAUsableKeyIsTheProvidersTrouble(t *testing.T) {
 	}
 	for name, doc := range map[string]string{"empty": `{"keys":[]}`, "HTML": `<html>`, "a secret": `{"keys":[{"kty":"oct","k":"AAAA"}]}`, "nothing": `{}`} {
 		set := &keySet{now: time.Now, fetch: func(context.Context, string) ([]byte, error) { return []byte(doc), nil }}
-		if _, err := set.verify(t.Context(), "jwks", sign(t, jose.ES256, key, "k", "JWT")); !errors.Is(err, errNoKeys) {
+		if _, err := set.verify(t.Context(), "jwks", fromProvider, sign(t, jose.ES256, key, "k", "JWT")); !errors.Is(err, errNoKeys) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -149,7 +149,7 @@ func TestOldKeysAreFetchedAgainAndServeWhileThatFails(t *testing.T) {
 	}}
 	check := func(want int) {
 		t.Helper()
-		if _, err := set.verify(t.Context(), "jwks", sign(t, jose.ES256, key, "k", "JWT")); err != nil {
+		if _, err := set.verify(t.Context(), "jwks", fromProvider, sign(t, jose.ES256, key, "k", "JWT")); err != nil {
 			t.Error(err)
 		}
 		if fetches != want {
@@ -180,7 +180,7 @@ func TestOnlyAForgedKeyDelaysTheNextSearch(t *testing.T) {
 	}}
 	check := func(kid string, want error, wantFetches int) {
 		t.Helper()
-		_, err := set.verify(t.Context(), "jwks", sign(t, jose.ES256, key, kid, "JWT"))
+		_, err := set.verify(t.Context(), "jwks", fromProvider, sign(t, jose.ES256, key, kid, "JWT"))
 		if !errors.Is(err, want) || fetches != wantFetches {
 			t.Errorf("%s: %v after %d fetches, want %v after %d", kid, err, fetches, want, wantFetches)
 		}

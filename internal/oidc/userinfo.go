@@ -67,12 +67,11 @@ func (c *Client) verifyUserInfo(ctx context.Context, m *metadata, body []byte) (
 	if err != nil {
 		return nil, fmt.Errorf("userinfo: %w", err)
 	}
-	t := &idToken{claims: all}
 	if _, there := all["iss"]; there {
-		err = t.checkIssuer(&c.cfg, m)
+		err = all.checkIssuer(&c.cfg, m)
 	}
 	if _, there := all["aud"]; there && err == nil {
-		err = t.checkAudience(c.cfg.ClientID)
+		err = all.checkAudience(c.cfg.ClientID)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("userinfo: %w", err)

@@ -27,16 +27,16 @@ func (c *Client) Verify(ctx context.Context, g *session.Grant, raw session.Token
 	}
 	t, err := c.readIDToken(ctx, m, raw)
 	if errors.Is(err, errForged) {
-		return nil, fmt.Errorf("%w: %w", session.ErrIdentity, err)
+		return nil, fmt.Errorf("%w: ID token: %w", session.ErrIdentity, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("oidc: %w", err)
+		return nil, fmt.Errorf("oidc: ID token: %w", err)
 	}
 	if what := t.another(&c.cfg, m, g); what != "" {
 		return nil, fmt.Errorf("%w: the %s is another", session.ErrIdentity, what)
 	}
 	if err := c.checkRefreshed(m, t, g); err != nil {
-		return nil, fmt.Errorf("oidc: %w", err)
+		return nil, fmt.Errorf("oidc: ID token: %w", err)
 	}
 	return c.identity(ctx, m, g, t), nil
 }
@@ -80,10 +80,10 @@ func (c *Client) checkRefreshed(m *metadata, t *idToken, g *session.Grant) error
 	}
 	iat, _ := t.claims.time("iat")
 	if before, ok := claims(g.Claims).time("iat"); ok && iat.Before(before.Add(-c.cfg.ClockSkew)) {
-		return errors.New("ID token: it is older than the one that it replaces")
+		return errors.New("it is older than the one that it replaces")
 	}
 	if seen, ok := t.claims.time("auth_time"); ok && !g.AuthTime.IsZero() && seen.Unix() != g.AuthTime.Unix() {
-		return errors.New("ID token: auth_time has moved")
+		return errors.New("auth_time has moved")
 	}
 	return nil
 }
