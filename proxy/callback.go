@@ -113,6 +113,13 @@ func (g *Gateway) redeem(l *login, r *http.Request, answer *answer, st state, a 
 	}
 	grant.SessionState = answer.sessionState
 	s, ticket, err := g.begin(r.WithContext(ctx), grant, a)
+	if _, ended := errors.AsType[*session.EndedError](err); ended {
+		// The browser's ticket may be another session's, and that one lives.
+		err = &Problem{
+			Code: LoginFailed, Err: err, LoginURL: g.loginURL(st.returnURL),
+			Detail: "You were signed out while this sign-in was under way. Please start it again.",
+		}
+	}
 	if err != nil {
 		l.err = err
 		return

@@ -182,6 +182,7 @@ type Gateway struct {
 	pages   *pages
 	own     map[string]map[string]endpoint // endpoint's path below base → method → handler
 	logins  logins
+	logouts turnstile // before the back-channel logout
 	streams streams
 }
 
@@ -194,7 +195,7 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg.withDefaults()}
+	g := &Gateway{cfg: cfg.withDefaults(), logouts: make(turnstile, logoutsAtOnce)}
 	g.streams = streams{observe: cfg.ObserveStream, leaving: make(chan struct{})}
 	g.base = strings.TrimSuffix(g.cfg.BasePath, "/")
 	g.origin = g.cfg.PublicURL.Scheme + "://" + canonicalHost(g.cfg.PublicURL.Scheme, g.cfg.PublicURL.Host)
@@ -265,6 +266,7 @@ func (g *Gateway) endpoints() map[string]map[string]endpoint {
 		"/sessions":            {http.MethodGet: g.devices, http.MethodDelete: g.endOthers},
 		"/sessions/{id}":       {http.MethodDelete: g.endDevice},
 		"/frontchannel-logout": {http.MethodGet: g.frontChannelLogout},
+		"/backchannel-logout":  {http.MethodPost: g.backChannelLogout},
 	}
 }
 

@@ -92,6 +92,7 @@ type Problem struct {
 	Allow       string        // of a 405
 	ClearTicket bool          // the browser's ticket is worth nothing any more
 
+	oauth  string      // error code of a protocol whose callers are machines (RFC 6749 §5.2); empty: none
 	status int         // in the place of the code's; zero: the code's
 	header http.Header // of the answer, beside what all have
 }
@@ -234,7 +235,7 @@ func (g *Gateway) fail(x *exchange, r *http.Request, err error) {
 	if p.ClearTicket {
 		g.clearTicket(x)
 	}
-	if classify(r).page {
+	if p.oauth == "" && classify(r).page {
 		x.err = errors.Join(x.err, g.pages.problem(x, g, p))
 		return
 	}
@@ -259,7 +260,8 @@ func linger(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// problemBody is the JSON of an error (RFC 9457 §3).
+// problemBody is the JSON of an error (RFC 9457 §3); where OAuth has a form for it, it is
+// that, too.
 type problemBody struct {
 	Type     string `json:"type"`
 	Title    string `json:"title"`
@@ -267,10 +269,16 @@ type problemBody struct {
 	Code     Code   `json:"code"`
 	Detail   string `json:"detail,omitempty"`
 	LoginURL string `json:"login_url,omitempty"`
+	Error    string `json:"error,omitempty"`
+	Reason   string `json:"error_description,omitempty"`
 }
 
 func body(p *Problem, status int) problemBody {
-	return problemBody{"about:blank", http.StatusText(status), status, p.Code, p.Detail, p.LoginURL}
+	b := problemBody{"about:blank", http.StatusText(status), status, p.Code, p.Detail, p.LoginURL, p.oauth, ""}
+	if p.oauth != "" {
+		b.Reason = p.Detail
+	}
+	return b
 }
 
 // seconds writes a Retry-After (RFC 9110 §10.2.3), rounded up, at least one.

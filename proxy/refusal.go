@@ -25,8 +25,9 @@ type RefusalKind string
 
 // The kinds of refusals.
 const (
-	LoginRefused RefusalKind = "login_refused" // a callback that made no session
-	CSRFBlocked  RefusalKind = "csrf_blocked"  // a request that a page of ours cannot have sent
+	LoginRefused  RefusalKind = "login_refused"  // a callback that made no session
+	LogoutRefused RefusalKind = "logout_refused" // a logout token that is no good, or was used
+	CSRFBlocked   RefusalKind = "csrf_blocked"   // a request that a page of ours cannot have sent
 )
 
 // tellRefusal tells of the answer to a request, if it is such a refusal.
@@ -36,6 +37,8 @@ func (g *Gateway) tellRefusal(x *exchange, r *http.Request, p *Problem) {
 		g.refused(r, CSRFBlocked, x.name, p)
 	case x.name == ownRoute && x.path == g.base+"/callback":
 		g.refused(r, LoginRefused, x.name, p)
+	case p.Code == BadRequest && x.name == ownRoute && x.path == g.base+"/backchannel-logout":
+		g.refused(r, LogoutRefused, x.name, p)
 	}
 }
 
