@@ -64,6 +64,7 @@ var house = []room{
 	{"cmd/cloakroom", []string{"internal/app", "internal/config", "internal/telemetry", "github.com/spf13/cobra/...", "github.com/spf13/pflag"}, "commands read arguments and print; the work is done in internal/app"},
 
 	{"e2e", nil, "the binary is met from the outside"},
+	{"deploy", nil, "the recipes know the binary from the outside"},
 	{"bench", []string{"..."}, "a measurement may hold anything against anything"},
 }
 
