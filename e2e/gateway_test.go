@@ -91,9 +91,15 @@ func (g *gateway) write(name string, data []byte) {
 	}
 }
 
-// start runs the binary and waits until it is ready. The logs of all its lives are
-// appended to one file.
+// start runs the binary and waits until it is ready.
 func (g *gateway) start() {
+	g.t.Helper()
+	g.launch()
+	eventually(g.t, 20*time.Second, "the gateway is ready; its log is\n"+g.logFile(), g.ready)
+}
+
+// launch runs the binary. The logs of all its lives are appended to one file.
+func (g *gateway) launch() {
 	g.t.Helper()
 	log, err := os.OpenFile(g.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -111,7 +117,6 @@ func (g *gateway) start() {
 		g.exit = g.cmd.Wait()
 	}()
 	g.t.Cleanup(g.end)
-	eventually(g.t, 20*time.Second, "the gateway is ready; its log is\n"+g.logFile(), g.ready)
 }
 
 // ready says whether the gateway serves.
