@@ -24,20 +24,21 @@ type Reason string
 
 // The reasons for which a session ends.
 const (
-	LoggedOut     Reason = "logout"        // its user signed out
-	IdleLimit     Reason = "idle"          // no activity for the idle timeout
-	AbsoluteLimit Reason = "absolute"      // the absolute timeout has come
-	TokenRefused  Reason = "refused"       // the provider refused the refresh token
-	TokenExpired  Reason = "token_expired" // the access token ran out and there is no refresh token
-	AccessDenied  Reason = "access_denied" // the provider's policy refused the user
-	NotSameUser   Reason = "not_same_user" // a refreshed ID token named somebody else
-	Replaced      Reason = "replaced"      // the browser logged in again
-	OutcomeLost   Reason = "outcome_lost"  // refused after an answer that never arrived
-	ByUser        Reason = "device"        // its user ended it, from this device or another
-	ByOperator    Reason = "operator"      // an operator ended it
-	ByProvider    Reason = "backchannel"   // the provider said so (OpenID Connect Back-Channel Logout 1.0)
-	FrontChannel  Reason = "frontchannel"  // the provider's page said so (OpenID Connect Front-Channel Logout 1.0)
-	TooMany       Reason = "max_per_user"  // its user began a newer one, beyond the limit
+	LoggedOut     Reason = "logout"         // its user signed out
+	IdleLimit     Reason = "idle"           // no activity for the idle timeout
+	AbsoluteLimit Reason = "absolute"       // the absolute timeout has come
+	ProviderLimit Reason = "provider_limit" // the time has come that the provider named at the login
+	TokenRefused  Reason = "refused"        // the provider refused the refresh token
+	TokenExpired  Reason = "token_expired"  // the access token ran out and there is no refresh token
+	AccessDenied  Reason = "access_denied"  // the provider's policy refused the user
+	NotSameUser   Reason = "not_same_user"  // a refreshed ID token named somebody else
+	Replaced      Reason = "replaced"       // the browser logged in again
+	OutcomeLost   Reason = "outcome_lost"   // refused after an answer that never arrived
+	ByUser        Reason = "device"         // its user ended it, from this device or another
+	ByOperator    Reason = "operator"       // an operator ended it
+	ByProvider    Reason = "backchannel"    // the provider said so (OpenID Connect Back-Channel Logout 1.0)
+	FrontChannel  Reason = "frontchannel"   // the provider's page said so (OpenID Connect Front-Channel Logout 1.0)
+	TooMany       Reason = "max_per_user"   // its user began a newer one, beyond the limit
 )
 
 // EndedError says that a session was there and has ended. Manager.Get still gives what is

@@ -34,6 +34,10 @@ type Grant struct {
 	AuthTime time.Time // zero if the provider did not say
 	ACR      string
 
+	// Ceiling is when the provider wants the session to be over, whatever happens; zero if
+	// it named no such time. It is of the login: no refresh moves it.
+	Ceiling time.Time
+
 	// Access holds an access token for each target that was asked for, all from one
 	// refresh-token chain. Read only, like Claims.
 	Access map[Target]AccessToken

@@ -34,7 +34,7 @@ func (m *Manager) summary(id ID, st *State, seen time.Time) Summary {
 	return Summary{
 		ID: id, Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
 		Device: st.Device, Created: st.Created, Seen: seen,
-		Idle: st.idleAt(seen, m.cfg.IdleTimeout), Deadline: st.Deadline,
+		Idle: st.idleAt(seen, m.cfg.IdleTimeout), Deadline: st.bound(),
 	}
 }
 

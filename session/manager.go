@@ -206,7 +206,7 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	}
 	st.Grant.Access = make(map[Target]AccessToken, len(start.Grant.Access))
 	for target, t := range start.Grant.Access {
-		st.Grant.Access[target] = t.plausible(st.Deadline)
+		st.Grant.Access[target] = t.plausible(st.bound())
 	}
 	ticket, id, err := m.tickets.Load().issue()
 	if err != nil {
@@ -269,7 +269,7 @@ func (m *Manager) replaced(ctx context.Context, id ID) (*Session, error) {
 
 // continues reports whether a login with grant g goes on with the session st.
 func continues(g *Grant, st *State, now time.Time) bool {
-	return st.Ended == "" && now.Before(st.Deadline) &&
+	return st.Ended == "" && now.Before(st.bound()) &&
 		st.Grant.Issuer == g.Issuer && st.Grant.Subject == g.Subject
 }
 

@@ -119,7 +119,7 @@ func (s *Session) throttle() error {
 // window is how long before its end a token is refreshed. Each session has its own, up to
 // a fifth shorter, so that those who logged in together do not refresh together.
 func (s *Session) window(t AccessToken) time.Duration {
-	if !t.Expiry.Before(s.state.Load().Deadline) {
+	if !t.Expiry.Before(s.state.Load().bound()) {
 		return 0 // the token outlives the session
 	}
 	w := min(s.m.cfg.BeforeExpiry, t.Expiry.Sub(t.Issued)/5)
@@ -339,7 +339,7 @@ func (s *Session) present(ctx context.Context, f *flight, g *Grant) (AccessToken
 	}
 	var at AccessToken
 	if renewal != nil {
-		at = renewal.Access.plausible(s.State().Deadline)
+		at = renewal.Access.plausible(s.State().bound())
 		if g, err = s.store(ctx, f, g, renewal, at, failed == nil); err != nil {
 			return AccessToken{}, err
 		}

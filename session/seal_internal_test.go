@@ -113,7 +113,7 @@ func TestAStateReadsAsItWasWritten(t *testing.T) {
 		Grant: Grant{
 			Issuer: "https://idp.example", ClientID: "bff", Subject: "alice", ProviderSession: "sid", SessionState: "state", Nonce: "nonce",
 			RefreshToken: "rt", IDToken: "idt", Claims: map[string]any{"sub": "alice", "n": json.Number("12345678901234567890")},
-			AuthTime: now, ACR: "mfa", Generation: 7,
+			AuthTime: now, ACR: "mfa", Ceiling: now.Add(8), Generation: 7,
 			Access: map[Target]AccessToken{
 				{}: {"at", "Bearer", "openid", now, now.Add(time.Hour)},
 				{Audience: "a", Resource: "r", Scope: "s"}: {Token: "other", Issued: now},

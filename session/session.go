@@ -80,7 +80,14 @@ func (s *Session) Limits() (idle, absolute time.Duration) {
 		return 0, 0
 	}
 	idle = st.idleAt(s.Seen(), s.m.cfg.IdleTimeout).Sub(now)
-	return max(idle, 0), max(st.Deadline.Sub(now), 0)
+	return max(idle, 0), max(st.bound().Sub(now), 0)
+}
+
+// NextLimit returns which limit ends the session if nobody uses it from now on: IdleLimit,
+// AbsoluteLimit or ProviderLimit.
+func (s *Session) NextLimit() Reason {
+	st, seen, idle := s.state.Load(), s.Seen(), s.m.cfg.IdleTimeout
+	return st.limit(st.idleAt(seen, idle), seen, idle)
 }
 
 // alive is nil while the session lives at now; it ends one whose limit has come.

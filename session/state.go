@@ -73,18 +73,29 @@ const (
 	revokeFor    = 30 * 24 * time.Hour // so long is a revocation tried
 )
 
-// idleAt is when the session ends if its last activity was at seen.
-func (st *State) idleAt(seen time.Time, idle time.Duration) time.Time {
-	if at := seen.Add(idle); at.Before(st.Deadline) {
-		return at
+// bound is when the session ends whatever happens: at its absolute limit, or at the
+// provider's if that comes first.
+func (st *State) bound() time.Time {
+	if c := st.Grant.Ceiling; !c.IsZero() && c.Before(st.Deadline) {
+		return c
 	}
 	return st.Deadline
+}
+
+// idleAt is when the session ends if its last activity was at seen.
+func (st *State) idleAt(seen time.Time, idle time.Duration) time.Time {
+	if at := seen.Add(idle); at.Before(st.bound()) {
+		return at
+	}
+	return st.bound()
 }
 
 // limit returns which limit has been reached at now, if any.
 func (st *State) limit(now, seen time.Time, idle time.Duration) Reason {
 	switch {
-	case !now.Before(st.Deadline):
+	case !now.Before(st.bound()) && st.bound().Before(st.Deadline):
+		return ProviderLimit
+	case !now.Before(st.bound()):
 		return AbsoluteLimit
 	case !now.Before(seen.Add(idle)):
 		return IdleLimit
@@ -140,7 +151,7 @@ func (st *State) due(idle time.Duration) time.Time {
 func (st *State) expires() time.Time {
 	switch {
 	case st.Ended == "":
-		return st.Deadline.Add(tombstoneFor)
+		return st.bound().Add(tombstoneFor)
 	case st.Outbox != nil:
 		return st.EndedAt.Add(revokeFor)
 	}

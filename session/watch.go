@@ -83,7 +83,7 @@ func (s *Session) renewWhenDue(ctx context.Context, t Target, now time.Time) tim
 	at := st.Grant.Access[t]
 	window := max(s.window(at), at.margin())
 	switch {
-	case at.Token != "" && (at.Expiry.IsZero() || !at.Expiry.Before(st.Deadline)):
+	case at.Token != "" && (at.Expiry.IsZero() || !at.Expiry.Before(st.bound())):
 		return checkLater // no end is known, or it outlives the session
 	case at.Holds(now) && st.Grant.RefreshToken == "":
 		return at.Expiry.Add(-at.margin()).Sub(now)

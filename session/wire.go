@@ -37,6 +37,7 @@ type wireGrant struct {
 	Claims          map[string]any `json:"claims,omitempty"`
 	AuthTime        time.Time      `json:"auth_time,omitzero"`
 	ACR             string         `json:"acr,omitempty"`
+	Ceiling         time.Time      `json:"ceiling,omitzero"`
 	Access          []wireAccess   `json:"access,omitempty"`
 	Generation      uint64         `json:"generation,omitempty"`
 }
@@ -71,7 +72,7 @@ func (st *State) wire() wireState {
 		Grant: wireGrant{
 			Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
 			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: g.RefreshToken.Reveal(), IDToken: g.IDToken.Reveal(),
-			IssuedAt: g.IssuedAt, Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Generation: g.Generation,
+			IssuedAt: g.IssuedAt, Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Ceiling: g.Ceiling, Generation: g.Generation,
 		},
 	}
 	if !st.Successor.IsZero() {
@@ -97,7 +98,7 @@ func (w *wireState) state() *State {
 		Grant: Grant{
 			Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
 			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: Token(g.RefreshToken), IDToken: Token(g.IDToken),
-			IssuedAt: g.IssuedAt, Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Generation: g.Generation,
+			IssuedAt: g.IssuedAt, Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Ceiling: g.Ceiling, Generation: g.Generation,
 		},
 	}
 	copy(st.Successor[:], w.Next)

@@ -130,7 +130,8 @@ type Session struct {
 	Cookie          Cookie
 	IdleTimeout     time.Duration
 	AbsoluteTimeout time.Duration
-	MaxPerUser      int // 0: no limit
+	ExpiryClaim     string // of the ID token: when the provider wants the session to be over
+	MaxPerUser      int    // 0: no limit
 	StoreGrace      time.Duration
 	WaitReplicas    int
 	Refresh         Refresh

@@ -107,6 +107,7 @@ func (s *Session) keys() group {
 		}, nil, "", "The ticket's cookie."},
 		{"idle_timeout", duration(&s.IdleTimeout, longest), "8h", "", "Ends a session without activity."},
 		{"absolute_timeout", duration(&s.AbsoluteTimeout, longest), "168h", "", "Ends a session whatever happens; a refresh never extends it."},
+		{"expiry_claim", claimName(&s.ExpiryClaim), "session_expiry", "", "The claim of a login's ID token that says when the session ends at the latest, in seconds since 1970."},
 		{"max_per_user", count(&s.MaxPerUser), 0, "", "How many sessions a user may have; beyond, the oldest goes. 0 is no limit."},
 		{"store_grace", duration(&s.StoreGrace, 10*time.Second), "10s", "", "How long memory serves while the store is away."},
 		{"wait_replicas", count(&s.WaitReplicas), 0, "", "How many replicas of Redis must have an end or a rotation before it counts."},

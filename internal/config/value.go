@@ -53,6 +53,16 @@ func neededText(s *string) field {
 	})
 }
 
+// claimName is the name of a claim, whatever the provider calls it.
+func claimName(s *string) field {
+	return checked(anyText(s), func(v string) error {
+		if v == "" {
+			return errors.New("is empty: write the name of a claim, such as session_expiry")
+		}
+		return nil
+	})
+}
+
 // checked adds a rule to a text.
 func checked(f field, rule func(string) error) field {
 	s := f.(scalar[string])

@@ -87,6 +87,9 @@ type Config struct {
 	LogoutHint string
 	// NoIDTokenHint keeps the ID token out of the logout request.
 	NoIDTokenHint bool
+	// ExpiryClaim is the claim of a login's ID token that says when the session has to be
+	// over. Empty means session_expiry.
+	ExpiryClaim string
 	// UserInfo merges the userinfo endpoint's claims at login and refresh.
 	UserInfo bool
 
@@ -94,6 +97,9 @@ type Config struct {
 	ScopeOnRefresh bool
 	// RefreshScopes are added to the scopes of a refresh that names some.
 	RefreshScopes []string
+	// IdleTimeout is how long sessions live without use. It is compared with what the
+	// provider tells of its refresh tokens, for a warning; zero is not compared.
+	IdleTimeout time.Duration
 	// RefreshErrors are error codes that mean something else at this provider when they
 	// answer a refresh; a preset fills it in. Dex, for one, says invalid_request of a
 	// refresh token that is dead. Nil means the standard's codes alone.

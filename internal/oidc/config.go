@@ -23,6 +23,9 @@ func (c Config) withDefaults() Config {
 	if c.Logout == "" {
 		c.Logout = logoutAuto
 	}
+	if c.ExpiryClaim == "" {
+		c.ExpiryClaim = "session_expiry"
+	}
 	if c.Timeout <= 0 {
 		c.Timeout = 10 * time.Second
 	}

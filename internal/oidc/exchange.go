@@ -61,6 +61,9 @@ func (c *Client) identify(ctx context.Context, m *metadata, got *tokens, nonce s
 	if err == nil {
 		err = c.checkLogin(m, t, got, nonce, d)
 	}
+	if err == nil {
+		t.ends, err = c.ceiling(t)
+	}
 	if err != nil {
 		return nil, &LoginError{Err: fmt.Errorf("ID token: %w", err)}
 	}
@@ -139,6 +142,7 @@ func (c *Client) grant(ctx context.Context, m *metadata, t *idToken, got *tokens
 		IssuedAt:        issued,
 		AuthTime:        t.authTime(),
 		ACR:             t.claims.text("acr"),
+		Ceiling:         t.ends,
 		Access:          map[session.Target]session.AccessToken{{}: got.access},
 	}
 }

@@ -18,6 +18,7 @@ type idToken struct {
 	claims
 	raw  session.Token
 	read *goidc.IDToken
+	ends time.Time // when the session that it begins is to be over; zero if it does not say
 }
 
 // oldestToken is how old an ID token may be that came fresh from the token endpoint.

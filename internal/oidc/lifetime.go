@@ -36,6 +36,20 @@ func expiry(a *answer, issued time.Time) time.Time {
 // lifetime reads expires_in: a number, or a string that holds one, in seconds, rounded
 // down. Anything else is no lifetime.
 func lifetime(raw json.RawMessage) (time.Duration, bool) {
+	seconds, ok := secondsOf(raw)
+	switch {
+	case !ok:
+		return 0, false
+	case seconds >= farthest.Seconds():
+		return farthest, true
+	case seconds <= 0:
+		return 0, true
+	}
+	return time.Duration(math.Floor(seconds)) * time.Second, true
+}
+
+// secondsOf reads a number, or a string that holds one. It may be infinite.
+func secondsOf(raw json.RawMessage) (seconds float64, ok bool) {
 	text := string(raw)
 	var quoted string
 	if json.Unmarshal(raw, &quoted) == nil && text != "null" {
@@ -46,13 +60,5 @@ func lifetime(raw json.RawMessage) (time.Duration, bool) {
 		return 0, false
 	}
 	seconds, err := strconv.ParseFloat(string(number), 64)
-	switch {
-	case err != nil && !errors.Is(err, strconv.ErrRange):
-		return 0, false
-	case seconds >= farthest.Seconds():
-		return farthest, true
-	case seconds <= 0:
-		return 0, true
-	}
-	return time.Duration(math.Floor(seconds)) * time.Second, true
+	return seconds, err == nil || errors.Is(err, strconv.ErrRange)
 }

@@ -81,6 +81,20 @@ func (c *Client) remark(ctx context.Context, a *answer, t session.AccessToken) {
 			c.log.WarnContext(ctx, "the provider does not say how long its access tokens live; they are refreshed when an API refuses them")
 		}
 	}
+	for _, name := range []string{"refresh_expires_in", "refresh_token_expires_in"} {
+		c.remarkRefreshToken(ctx, name, a)
+	}
+}
+
+// remarkRefreshToken says once that the provider's refresh tokens die before an unused
+// session does. It is information: the time may be one that each refresh renews, so that it
+// ends nothing here. Zero is how Keycloak says that there is no end.
+func (c *Client) remarkRefreshToken(ctx context.Context, name string, a *answer) {
+	life, told := lifetime(a.members[name])
+	if told && life > 0 && life < c.cfg.IdleTimeout && a.has("refresh_token") && c.warned.first(name) {
+		c.log.WarnContext(ctx, "the provider's refresh tokens live for less than session.idle_timeout: a session that nobody uses for that long cannot be refreshed any more",
+			"member", name, "lifetime", life.String(), "idle_timeout", c.cfg.IdleTimeout.String())
+	}
 }
 
 // Refresh implements session.Refresher. It presents the grant's refresh token once. The
