@@ -16,6 +16,9 @@ type sessionInfo struct {
 	ExpiresIn *int64 `json:"expires_in"`
 	// IdleExpiresIn is what is left until it ends if nobody uses it.
 	IdleExpiresIn *int64 `json:"idle_expires_in"`
+	// Limit is what ends it if nobody uses it: "idle", "absolute", or "provider" where the
+	// provider said so at the login.
+	Limit *string `json:"limit"`
 	// AccessTokenExpiresIn is what is left of the login's access token, zero if it has
 	// run out. Nobody needs to act on it: the gateway refreshes by itself.
 	AccessTokenExpiresIn *int64  `json:"access_token_expires_in"`
@@ -69,6 +72,7 @@ func (g *Gateway) writeSession(w http.ResponseWriter, s *session.Session) error 
 		Authenticated: true,
 		ExpiresIn:     new(wholeSeconds(absolute)),
 		IdleExpiresIn: new(wholeSeconds(min(idle, absolute))),
+		Limit:         new(limitName(s.NextLimit())),
 		LoginURL:      g.base + "/login",
 		LogoutURL:     new(g.logoutURL(st)),
 		Claims:        claimsOf(&st.Grant),
@@ -83,4 +87,12 @@ func (g *Gateway) writeSession(w http.ResponseWriter, s *session.Session) error 
 		info.ACR = new(st.Grant.ACR)
 	}
 	return writeJSON(w, http.StatusOK, info)
+}
+
+// limitName is what the gateway's own endpoints call a limit.
+func limitName(why session.Reason) string {
+	if why == session.ProviderLimit {
+		return "provider"
+	}
+	return string(why)
 }

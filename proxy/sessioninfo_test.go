@@ -60,7 +60,7 @@ func wantCookies(t testing.TB, res *http.Response, n int) {
 func TestTheSessionEndpointTellsAnonymousBrowsersSo(t *testing.T) {
 	d := newDesk(t)
 	res := d.do(t, http.MethodGet, "/bff/session")
-	want := `{"authenticated":false,"expires_in":null,"idle_expires_in":null,"access_token_expires_in":null,` +
+	want := `{"authenticated":false,"expires_in":null,"idle_expires_in":null,"limit":null,"access_token_expires_in":null,` +
 		`"login_url":"/bff/login","logout_url":null,"auth_time":null,"acr":null,"claims":null}` + "\n"
 	if got := readAll(t, res); res.StatusCode != http.StatusOK || got != want {
 		t.Errorf("%s %s, want 200 %s", res.Status, got, want)
@@ -85,6 +85,8 @@ func TestTheSessionEndpointTellsWhatThereIs(t *testing.T) {
 		t.Errorf("expires_in %d, want about 168 hours", *got.ExpiresIn)
 	case *got.IdleExpiresIn < 28_790 || *got.IdleExpiresIn > 28_800:
 		t.Errorf("idle_expires_in %d, want about 8 hours", *got.IdleExpiresIn)
+	case *got.Limit != "idle":
+		t.Errorf("limit %q", *got.Limit)
 	case *got.AccessTokenExpiresIn < 3_590 || *got.AccessTokenExpiresIn > 3_600:
 		t.Errorf("access_token_expires_in %d, want about an hour", *got.AccessTokenExpiresIn)
 	case *got.LogoutURL != "/bff/logout?sid="+s.State().Proof:
@@ -93,6 +95,22 @@ func TestTheSessionEndpointTellsWhatThereIs(t *testing.T) {
 		t.Errorf("auth_time %d, acr %q", *got.AuthTime, *got.ACR)
 	case len(got.Claims) != 3 || got.Claims["sub"] != "alice" || got.Claims["level"] != 3.0:
 		t.Errorf("claims %v, want sub, roles and level", got.Claims)
+	}
+}
+
+func TestTheSessionEndpointTellsWhichLimitBites(t *testing.T) {
+	d := newDesk(t)
+	for left, want := range map[time.Duration]string{time.Hour: "provider", 24 * time.Hour: "idle"} {
+		g := d.grant("alice")
+		g.Ceiling = time.Now().Add(left)
+		_, ticket := d.begin(t, g)
+		got := decode[sessionInfo](t, d.do(t, http.MethodGet, "/bff/session", d.by(ticket)...))
+		if *got.Limit != want {
+			t.Errorf("limit %q, want %q", *got.Limit, want)
+		}
+		if n := *got.ExpiresIn; n > int64(left/time.Second) || n < int64(left/time.Second)-10 {
+			t.Errorf("expires_in %d of a session that the provider gave %v", n, left)
+		}
 	}
 }
 

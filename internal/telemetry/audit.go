@@ -81,7 +81,7 @@ func actor(why session.Reason) string {
 		return "user"
 	case session.ByOperator:
 		return "operator"
-	case session.TokenRefused, session.AccessDenied, session.OutcomeLost, session.ByProvider, session.FrontChannel:
+	case session.TokenRefused, session.AccessDenied, session.OutcomeLost, session.ByProvider, session.FrontChannel, session.ProviderLimit:
 		return "provider"
 	}
 	return "gateway" // by its limits and checks

@@ -67,6 +67,7 @@ func TestEachEventIsALineOfTheAuditLog(t *testing.T) {
 		{"a device", ended(session.ByUser), "level:INFO event:session_ended reason:device actor:user" + whose},
 		{"a limit", ended(session.IdleLimit), "level:INFO event:session_ended reason:idle actor:gateway" + whose},
 		{"the provider's word", ended(session.ByProvider), "level:INFO event:session_ended reason:backchannel actor:provider" + whose},
+		{"the provider's limit", ended(session.ProviderLimit), "level:INFO event:session_ended reason:provider_limit actor:provider" + whose},
 		{"a refusal", ended(session.TokenRefused), "level:INFO event:session_ended reason:refused actor:provider" + whose},
 		{"refused after a lost answer", ended(session.OutcomeLost), "level:WARN event:session_ended reason:outcome_lost cause:refresh_outcome_unknown actor:provider" + whose},
 		{"another identity", ended(session.NotSameUser), "level:WARN event:session_ended reason:not_same_user actor:gateway" + whose},

@@ -11,6 +11,8 @@ export interface SignedIn {
   readonly expires_in: number;
   /** Seconds until it ends if nobody uses it. */
   readonly idle_expires_in: number;
+  /** What ends it if nobody uses it; "provider" where the provider set a limit at the login. */
+  readonly limit: "idle" | "absolute" | "provider";
   /** Seconds that the access token still has. The gateway refreshes it by itself. */
   readonly access_token_expires_in: number | null;
   readonly login_url: string;
@@ -25,6 +27,7 @@ export interface SignedOut {
   readonly authenticated: false;
   readonly expires_in: null;
   readonly idle_expires_in: null;
+  readonly limit: null;
   readonly access_token_expires_in: null;
   readonly login_url: string;
   readonly logout_url: null;
