@@ -41,7 +41,7 @@ let ending;
 export const logout = () => (Date.now() < leaving && ending) || (ending = end());
 
 async function end() {
-  leaving = Infinity; // what the others hear of it is no news here
+  leaving = Infinity; // its own sign-out is no news to a page
   let answer;
   try {
     answer = await ask("logout", "POST");
@@ -63,7 +63,7 @@ export async function fetch(input, init) {
   return response;
 }
 
-let quiet = 0;
+let quiet = 0; // until then a refusal belongs to those before it
 async function refused(code, response, login) {
   const body = await response.json().catch(() => ({}));
   // Another tab may have signed in since.
@@ -71,9 +71,8 @@ async function refused(code, response, login) {
   const demand = Object.fromEntries(new URL(body?.login_url ?? "", import.meta.url).searchParams);
   const login_url = loginURL(undefined, demand);
   if (login) return go(login_url);
-  if (Date.now() < quiet) return;
+  if (Date.now() > quiet) tell("login-required", { code, login_url });
   quiet = Date.now() + 1000;
-  tell("login-required", { code, login_url });
 }
 
 // What follows runs while somebody listens. One tab holds the stream and tells the others, for
@@ -103,6 +102,7 @@ let warned = 0; // the end of which was warned
 let longest = 0;
 
 function learn(next) {
+  if (Date.now() < leaving) return next; // a page that stays after all finds out later
   const last = known;
   known = next;
   const heard = new Set(hints);
@@ -121,7 +121,7 @@ function learn(next) {
     const left = 1000 * Math.min(next.expires_in, next.idle_expires_in);
     longest = Math.max(longest, left);
     const end = Date.now() + left;
-    if ((heard.has("session-expiring") || left < Math.min(60_000, longest / 4)) && Math.abs(end - warned) > 5000) {
+    if ((heard.has("session-expiring") || left < Math.min(120_000, longest / 5)) && Math.abs(end - warned) > 5000) {
       warned = end;
       tell("session-expiring");
     }

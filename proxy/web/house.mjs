@@ -155,9 +155,13 @@ class Locks {
 
   request(name, { signal }, work) {
     const turn = this.#queues.get(name) ?? Promise.resolve();
-    const run = turn.then(() => (signal.aborted ? Promise.reject(signal.reason) : work()));
-    this.#queues.set(name, run.catch(() => {}));
-    return run;
+    let holds = false;
+    const run = turn.then(() => !signal.aborted && ((holds = true), work()));
+    this.#queues.set(name, run);
+    return new Promise((resolve, reject) => {
+      signal.addEventListener("abort", () => holds || reject(signal.reason));
+      run.then(resolve);
+    });
   }
 }
 
@@ -183,7 +187,7 @@ class Tab {
   changes = [];
   went = [];
   thrown = []; // what a browser would write to its console
-  late = 0; // by how much its clock is ahead, in milliseconds
+  now = Date.now(); // its clock, which stands still unless time passes by
   #timers = new Set();
   #window = new EventTarget();
 
@@ -202,7 +206,7 @@ class Tab {
       clearInterval: (work) => this.#timers.delete(work),
     };
     this.context = vm.createContext(globals);
-    vm.runInContext("Date", this.context).now = () => Date.now() + this.late;
+    vm.runInContext("Date", this.context).now = () => this.now;
   }
 
   async load() {
@@ -226,7 +230,7 @@ class Tab {
   /** Lets time pass: the timers of ten seconds have their turn. */
   pass(seconds) {
     for (; seconds > 0; seconds -= 10) {
-      this.late += 10_000;
+      this.now += 10_000;
       for (const work of [...this.#timers]) work();
     }
   }
