@@ -4,7 +4,7 @@
 //	config ─▶ store ─▶ sessions ─▶ gateway ─▶ public listener
 //	              └── provider ──┘    └ metrics ─▶ admin listener
 //
-// Shutting down goes the other way: readiness off, requests drained, flights awaited,
+// Shutting down goes the other way: readiness off, requests drained and streams closed, flights awaited,
 // activity written, store closed.
 package app
 
@@ -23,6 +23,7 @@ import (
 	"github.com/cloakroom-bff/cloakroom/internal/framing"
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
+	"github.com/cloakroom-bff/cloakroom/proxy"
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
@@ -38,6 +39,7 @@ type App struct {
 	store    store
 	sessions *session.Manager
 	provider *oidc.Client
+	gateway  *proxy.Gateway
 	metrics  *telemetry.Metrics
 	audit    *telemetry.Audit
 	running  *config.Config // what is in force; Reload's
@@ -127,13 +129,15 @@ func (a *App) drain(ctx context.Context) error {
 	a.draining.Store(true)
 	requests, cancel := context.WithTimeout(ctx, drainRequests)
 	defer cancel()
-	// Both at once: a browser's request may be waiting for the front proxy's question.
-	var asked error
-	var both sync.WaitGroup
-	both.Go(func() { asked = a.shutdown(requests, a.ingress) })
+	// All at once: a browser's request may be waiting for the front proxy's question, and
+	// streams end only if they are told to.
+	var asked, streams error
+	var others sync.WaitGroup
+	others.Go(func() { asked = a.shutdown(requests, a.ingress) })
+	others.Go(func() { streams = a.gateway.CloseStreams(requests) })
 	err := a.shutdown(requests, a.public)
-	both.Wait()
-	err = errors.Join(err, asked)
+	others.Wait()
+	err = errors.Join(err, asked, streams)
 	flights, cancel := context.WithTimeout(ctx, drainFlights)
 	defer cancel()
 	return errors.Join(err, a.sessions.Close(flights))

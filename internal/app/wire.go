@@ -72,13 +72,12 @@ func (a *App) open(ctx context.Context, cfg *config.Config, x extras) (err error
 	if a.sessions, err = newSessions(cfg, a, x); err != nil { //nolint:contextcheck // what an observer writes outlives the request that caused it
 		return err
 	}
-	gateway, err := newGateway(cfg, a, x)
-	if err != nil {
+	if a.gateway, err = newGateway(cfg, a, x); err != nil {
 		return err
 	}
-	a.public, a.ingress = server(gateway, a.log), server(gateway.ForwardAuth(), a.log)
+	a.public, a.ingress = server(a.gateway, a.log), server(a.gateway.ForwardAuth(), a.log)
 	if x.door != nil {
-		a.public.Handler = x.door(gateway)
+		a.public.Handler = x.door(a.gateway)
 	}
 	return a.listen(ctx, cfg)
 }
@@ -260,7 +259,7 @@ func newGateway(cfg *config.Config, a *App, x extras) (*proxy.Gateway, error) {
 		},
 		TrustedProxies: cfg.TrustedProxies, Routes: routes, LoginParams: cfg.Provider.LoginParams,
 		Sessions: a.sessions, Provider: a.provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout,
-		Observe: a.metrics.Request, Refused: a.audit.Refused, Log: x.log,
+		Observe: a.metrics.Request, ObserveStream: a.metrics.Stream, Refused: a.audit.Refused, Log: x.log,
 	})
 }
 
@@ -273,7 +272,7 @@ func newRoute(r config.Route) proxy.Route {
 		Require:         proxy.Require{Scopes: r.Require.Scopes, Claims: r.Require.Claims},
 		Unauthenticated: map[config.Unauthenticated]proxy.Unauthenticated{config.ByRequest: proxy.ByRequest, config.Login: proxy.Login, config.Deny: proxy.Deny}[r.Unauthenticated],
 		SetHeaders:      make(map[string]string, len(r.SetHeaders)),
-		RemoveHeaders:   r.RemoveHeaders, Timeout: r.Timeout, MaxBody: r.MaxBody,
+		RemoveHeaders:   r.RemoveHeaders, Timeout: r.Timeout, StreamMaxAge: r.StreamMaxAge, MaxBody: r.MaxBody,
 		InsecureNoCSRF: r.InsecureNoCSRF, Background: r.Background, KeepEncodedSlashes: r.EncodedSlashes == config.Keep,
 	}
 	if len(r.Upstream) > 0 {

@@ -236,7 +236,8 @@ type Route struct {
 	SetHeaders      map[string]secret.Text // name → template; a fixed value may be a key
 	RemoveHeaders   []string
 	Timeout         time.Duration
-	MaxBody         int64 // bytes
+	StreamMaxAge    time.Duration // 0: as long as the session
+	MaxBody         int64         // bytes
 	InsecureNoCSRF  bool
 	Background      bool
 	AllowBearer     bool

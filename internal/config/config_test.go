@@ -110,6 +110,7 @@ func TestTheSmallestFileHasTheDocumentedDefaults(t *testing.T) {
 		{"token", c.Routes[0].Token, config.UserToken},
 		{"unauthenticated", c.Routes[0].Unauthenticated, config.ByRequest},
 		{"timeout", c.Routes[0].Timeout, 30 * time.Second},
+		{"stream_max_age", c.Routes[0].StreamMaxAge, time.Duration(0)},
 		{"max_body", c.Routes[0].MaxBody, int64(10 << 20)},
 		{"csrf", c.Routes[0].InsecureNoCSRF, false},
 		{"encoded_slashes", c.Routes[0].EncodedSlashes, config.Reject},
@@ -201,6 +202,7 @@ routes:
     access: optional
     headers: {set: {X-User: "u-{claims.sub}", X-Key: "${env:X}", X-Roles: "{claims[\"https://x/roles\"].a}{{"}, remove: [Cookie]}
     timeout: 1m
+    stream_max_age: 1h
     max_body: 2GiB
     csrf: insecure_off
     background: true
@@ -233,6 +235,7 @@ log: {level: debug, format: text}
 		{api.SetHeaders["X-Key"].Reveal(), "x${{y"},
 		{api.SetHeaders["X-Roles"].Reveal(), `{claims["https://x/roles"].a}{{`},
 		{api.RemoveHeaders[0], "Cookie"},
+		{api.StreamMaxAge, time.Hour},
 		{api.MaxBody, int64(2 << 30)},
 		{api.InsecureNoCSRF, true},
 		{api.Background, true},

@@ -145,6 +145,7 @@ func (rt *Route) keys() group {
 			{"remove", series[string]{&rt.RemoveHeaders, anyText, false}, []string{}, "", "Headers of the client that the upstream does not get."},
 		}, nil, "", "Headers for the upstream."},
 		{"timeout", duration(&rt.Timeout, 24*time.Hour), "30s", "", "How long the upstream may take for its response header; streams are not cut."},
+		{"stream_max_age", maxAge(&rt.StreamMaxAge), 0, "", "How long a WebSocket or an event stream may last; 0 is as long as its session."},
 		{"max_body", size(&rt.MaxBody), "10MiB", "", "The largest request body."},
 		{"csrf", csrf(&rt.InsecureNoCSRF), "on", "", "insecure_off lets any site use the route with the browser's session."},
 		{"background", truthValue(&rt.Background), false, "", "Whether requests here do not count as activity of the user."},

@@ -33,6 +33,7 @@ type Metrics struct {
 	requestTimes   *prometheus.HistogramVec
 	errors         *prometheus.CounterVec
 	replays        *prometheus.CounterVec
+	streams        *prometheus.GaugeVec
 	refreshes      *prometheus.CounterVec
 	refreshTimes   prometheus.Histogram
 	begun          prometheus.Counter
@@ -64,6 +65,9 @@ func NewMetrics(version string) *Metrics {
 		replays: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cloakroom_upstream_replays_total", Help: "Requests that were sent to the upstream once more since it refused their token, by route and outcome (refused: the fresh token, too).",
 		}, []string{"route", "outcome"}),
+		streams: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "cloakroom_streams_open", Help: "Streams that are open, by kind: websocket, event_stream (an upstream's), bff_events (the gateway's own).",
+		}, []string{"kind"}),
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cloakroom_refreshes_total", Help: "Presentations of a refresh token, by outcome.",
 		}, []string{"outcome"}),
@@ -107,7 +111,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	info.Set(1)
 	m.registry.MustRegister(
-		m.requests, m.requestTimes, m.errors, m.replays, m.refreshes, m.refreshTimes, m.begun, m.ended, m.revocations, m.locked,
+		m.requests, m.requestTimes, m.errors, m.replays, m.streams, m.refreshes, m.refreshTimes, m.begun, m.ended, m.revocations, m.locked,
 		m.providerCalls, m.providerTimes, m.providerReady, m.storeReachable, m.reloaded, info,
 	)
 	// Those of the runtime and the process, too, are told apart from another program's.
@@ -154,6 +158,11 @@ func (m *Metrics) seriesFor(of seriesOf) *series {
 	}
 	s, _ := m.series.LoadOrStore(of, &series{m.requests.WithLabelValues(of.route, of.method, of.status), m.requestTimes.WithLabelValues(of.route)})
 	return s.(*series)
+}
+
+// Stream counts a stream that opened (+1) or ended (-1).
+func (m *Metrics) Stream(kind proxy.StreamKind, change int) {
+	m.streams.WithLabelValues(string(kind)).Add(float64(change))
 }
 
 // Session counts an event of a session.

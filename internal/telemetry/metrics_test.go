@@ -32,6 +32,9 @@ func TestEventsAreCounted(t *testing.T) {
 	m.Request(proxy.Served{Route: "/api/", Method: "BREW", Status: 401, Code: "no_session"})
 	m.Request(proxy.Served{Route: "/api/", Method: "POST", Status: 201, Replayed: true})
 	m.Request(proxy.Served{Route: "/api/", Method: "POST", Status: 401, Replayed: true})
+	for _, change := range []int{1, 1, -1} {
+		m.Stream(proxy.WebSocket, change)
+	}
 	m.Session(session.Event{Kind: session.Began})
 	m.Session(session.Event{Kind: session.Ended, Reason: session.LoggedOut})
 	m.Session(session.Event{Kind: session.Refreshed, Outcome: "ok", Took: time.Second})
@@ -46,6 +49,7 @@ func TestEventsAreCounted(t *testing.T) {
 		`cloakroom_errors_total{code="no_session"} 1`,
 		`cloakroom_upstream_replays_total{outcome="ok",route="/api/"} 1`,
 		`cloakroom_upstream_replays_total{outcome="refused",route="/api/"} 1`,
+		`cloakroom_streams_open{kind="websocket"} 1`,
 		`cloakroom_sessions_begun_total 1`,
 		`cloakroom_sessions_ended_total{reason="logout"} 1`,
 		`cloakroom_refreshes_total{outcome="ok"} 1`,
