@@ -25,7 +25,8 @@ func (g *Gateway) newProxy(rt *route, transport http.RoundTripper) *httputil.Rev
 		BufferPool: &buffers{},
 		ErrorLog:   slog.NewLogLogger(g.cfg.Log.Handler(), slog.LevelDebug),
 		ModifyResponse: func(res *http.Response) error {
-			return g.answered(exchangeOf(res.Request.Context()), res)
+			ctx := res.Request.Context()
+			return g.answered(ctx, exchangeOf(ctx), res)
 		},
 		// Nothing is answered here: the handler returns the error as all handlers do.
 		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
@@ -118,9 +119,8 @@ func (rt *route) address(pr *httputil.ProxyRequest, target string) {
 }
 
 // answered looks at the head of an upstream's answer before it goes to the client.
-func (g *Gateway) answered(x *exchange, res *http.Response) error {
+func (g *Gateway) answered(ctx context.Context, x *exchange, res *http.Response) error {
 	x.route.cleanAnswer(res.Header)
-	ctx := res.Request.Context()
 	switch {
 	case res.StatusCode == http.StatusSwitchingProtocols:
 		if !strings.EqualFold(res.Header.Get("Upgrade"), "websocket") || res.Request.Header.Get("Upgrade") == "" {

@@ -261,6 +261,7 @@ func (g *Gateway) endpoints() map[string]map[string]endpoint {
 		"/user":     {http.MethodGet: g.user},
 		"/session":  {http.MethodGet: g.session},
 		"/refresh":  {http.MethodPost: g.refresh},
+		"/events":   {http.MethodGet: g.events},
 		"/logout":   {http.MethodGet: g.logoutGet, http.MethodPost: g.logoutPost},
 
 		"/sessions":            {http.MethodGet: g.devices, http.MethodDelete: g.endOthers},

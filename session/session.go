@@ -72,6 +72,9 @@ func (s *Session) saw(at time.Time) {
 	}
 }
 
+// IdleTimeout is how long the session lives without activity.
+func (s *Session) IdleTimeout() time.Duration { return s.m.cfg.IdleTimeout }
+
 // Limits returns what is left at this moment: until the session ends if nobody uses it,
 // and until it ends whatever happens. Neither is negative.
 func (s *Session) Limits() (idle, absolute time.Duration) {
