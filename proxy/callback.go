@@ -99,6 +99,10 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request, answer *an
 func (g *Gateway) redeem(l *login, r *http.Request, answer *answer, st state, a *attempt) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishWait)
 	defer cancel()
+	if err := g.cfg.Sessions.AdmitLogin(r.Context(), g.household(r)); err != nil {
+		l.err = g.loginProblem(st, err)
+		return
+	}
 	if err := g.cfg.Sessions.Once(ctx, "state", a.ID, 2*attemptTTL); err != nil {
 		l.err = err
 		return

@@ -385,3 +385,38 @@ func TestASilentLoginOfAWholeTabGoesBackWithoutALoop(t *testing.T) {
 		t.Error("signed in, or an attempt is left")
 	}
 }
+
+func TestACallbackBeyondItsAddressesBudgetSpendsNothing(t *testing.T) {
+	h := newHouse(t)
+	free := h.gateway
+	cfg := free.cfg
+	var err error
+	cfg.Sessions, err = session.New(session.Config{
+		Store: h.store, Keys: h.sessions.Keys(), Refresher: cfg.Provider, SoleOwner: true,
+		Rate: 0.01, Wait: time.Millisecond, // one, and then none for long
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.gateway, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	h.browser(t).signIn(t, "alice", "/")
+	b := h.browser(t)
+	callback := b.atProvider(t, b.startLogin(t, "/bff/login?returnUrl=/a"), "bob")
+	res := b.visit(t, "cross-site", callback)
+	wantProblem(t, res, http.StatusServiceUnavailable, IDPUnavailable)
+	if res.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	if n := h.provider.Stats().Exchanges; n != 1 {
+		t.Errorf("%d codes were presented, want alice's", n)
+	}
+	h.gateway = free // as after the wait
+	if got := hopTarget(t, b.visit(t, "cross-site", callback)); got != "/a" {
+		t.Errorf("the same callback again ends at %q", got)
+	}
+	if !b.session(t).Authenticated {
+		t.Error("nobody is signed in")
+	}
+}

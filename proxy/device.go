@@ -64,14 +64,21 @@ func family(agent string, marks []mark) string {
 
 // network returns the prefix of an address that is kept: enough to tell home from abroad,
 // too little to tell a person (24 bits of IPv4, 48 of IPv6).
-func network(addr string) string {
+func network(addr string) string { return prefix(addr, 24, 48) }
+
+// household is the part of the client's address that one line to the internet has for
+// itself.
+func (g *Gateway) household(r *http.Request) string { return prefix(g.clientOf(r).addr, 32, 64) }
+
+// prefix returns so many bits of an address, nothing if it is none.
+func prefix(addr string, bits4, bits6 int) string {
 	a, err := netip.ParseAddr(addr)
 	if err != nil {
 		return ""
 	}
-	a, bits := a.Unmap().WithZone(""), 48
+	a, bits := a.Unmap().WithZone(""), bits6
 	if a.Is4() {
-		bits = 24
+		bits = bits4
 	}
 	p, err := a.Prefix(bits)
 	if err != nil {

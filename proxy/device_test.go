@@ -38,3 +38,17 @@ func TestOnlyTheNetworkOfAnAddressIsKept(t *testing.T) {
 		}
 	}
 }
+
+func TestAHouseholdIsALineToTheInternet(t *testing.T) {
+	g := newDesk(t).gateway
+	for addr, want := range map[string]string{
+		"203.0.113.77:4711":           "203.0.113.77/32",
+		"[2001:db8:1:2:3:4:5:6]:4711": "2001:db8:1:2::/64",
+	} {
+		r := requestWith(t, "")
+		r.RemoteAddr = addr
+		if got := g.household(r); got != want {
+			t.Errorf("household(%q) = %q, want %q", addr, got, want)
+		}
+	}
+}

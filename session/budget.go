@@ -72,6 +72,13 @@ func (b *budget) take(ctx context.Context, subject string, urgent bool) error {
 	}
 }
 
+// rested reports whether nobody waits, and all may be taken at once again.
+func (b *budget) rested() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.line.Len() == 0 && b.now().Sub(b.counted) >= time.Duration(b.spent)*b.every
+}
+
 // spend takes one presentation if there is one. The caller holds mu.
 func (b *budget) spend() bool {
 	now := b.now()

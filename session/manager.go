@@ -53,7 +53,8 @@ type Config struct {
 	StoreGrace time.Duration
 
 	// Rate is how many refresh tokens may be presented in a second by this process, and as
-	// many at once after a pause; zero means no limit.
+	// many at once after a pause; zero means no limit. Logins have as much again for each
+	// address.
 	Rate float64
 
 	// CacheSize bounds the sessions that are kept decoded in memory; zero means 100,000.
@@ -81,6 +82,7 @@ type Manager struct {
 	memory   memory
 	breaker  *breaker
 	budget   *budget
+	logins   logins
 
 	alarmed atomic.Int64 // unix nanoseconds of the last alarm
 }
@@ -103,6 +105,7 @@ func New(cfg Config) (*Manager, error) {
 	m.outbox.init()
 	m.flights.init()
 	m.breaker, m.budget = &breaker{now: m.now}, newBudget(cfg.Rate, m.now)
+	m.logins.perSecond, m.logins.now = cfg.Rate, m.now
 	m.watch()
 	return m, nil
 }
