@@ -63,7 +63,13 @@ func (g *Gateway) login(w http.ResponseWriter, r *http.Request) error {
 		redirect(w, http.StatusFound, returnURL)
 		return nil
 	}
-	return g.startLogin(w, r, returnURL, params, replaces)
+	err = g.startLogin(w, r, returnURL, params, replaces)
+	if err != nil && silent && framed(r) {
+		// The page around it waits for a word, whatever went wrong.
+		g.cfg.Log.InfoContext(r.Context(), "silent login failed", "err", err)
+		return g.tellParent(w, false)
+	}
+	return err
 }
 
 // resumeParam of a login says that it is wanted only if the browser has no session. Behind
