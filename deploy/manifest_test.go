@@ -38,7 +38,8 @@ type pod struct {
 }
 
 type container struct {
-	Name            string `yaml:"name"`
+	Name            string   `yaml:"name"`
+	Command         []string `yaml:"command"`
 	SecurityContext struct {
 		RunAsNonRoot bool                    `yaml:"runAsNonRoot"`
 		RunAsUser    int                     `yaml:"runAsUser"`
