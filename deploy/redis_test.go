@@ -78,10 +78,11 @@ func startRedis(t *testing.T, server, config string, command []string) *redis {
 	}
 	r.cmd = exec.Command(args[0], args[1:]...) // without a context: its end is part of the test
 	r.cmd.Stdout, r.cmd.Stderr = t.Output(), t.Output()
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = r.cmd.Process.Kill() })
+	t.Cleanup(func() { _ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL) }) // a shell's children, too
 	return r
 }
 
@@ -125,7 +126,7 @@ func (r *redis) dial() net.Conn {
 func (r *redis) stop() {
 	r.t.Helper()
 	if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", r.cmd.Process.Pid)); err == nil && !strings.HasPrefix(string(name), "redis") {
-		r.t.Errorf("the container's first process is %s", name)
+		r.t.Fatalf("the container's first process is %s", name)
 	}
 	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		r.t.Fatal(err)
