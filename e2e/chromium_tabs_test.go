@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
+	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -27,21 +29,37 @@ cloakroom.onChange((change) => {
 show(await cloakroom.session());
 </script>`
 
-// Two tabs of one browser with cloakroom.js: one signs out, the other shows it.
-func TestASignOutIsSeenInTheOtherTab(t *testing.T) {
-	t.Parallel()
-	here := openTab(t)
-	s := setStage(t)
+// twoTabs signs alice in and shows the app in two tabs of one browser.
+func twoTabs(t *testing.T) (s *stage, here, there *tab) {
+	t.Helper()
+	here = openTab(t)
+	s = setStage(t)
 	s.gateway.write("dist/tabs.html", []byte(tabsPage))
-	app := s.gateway.url + "/tabs.html"
+	signedIn := `/in as alice/.test(document.querySelector("#app")?.textContent)`
 	here.open(s.gateway.url + "/bff/login?returnUrl=/tabs.html")
 	here.until(`location.hostname == "127.0.0.1"`)
 	here.press("#go")
-	here.until(fmt.Sprintf(`location.origin == %q && /in as alice/.test(document.querySelector("#app")?.textContent)`, s.gateway.url))
-	there := here.another()
-	there.open(app)
-	there.until(`/in as alice/.test(document.querySelector("#app")?.textContent)`)
+	here.until(fmt.Sprintf(`location.origin == %q && %s`, s.gateway.url, signedIn))
+	there = here.another()
+	there.open(s.gateway.url + "/tabs.html")
+	there.until(signedIn)
+	return s, here, there
+}
 
+// searchTabs searches what the tabs saw, too.
+func (s *stage) searchTabs(tabs ...*tab) {
+	s.t.Helper()
+	for _, b := range tabs {
+		s.browser.seen = append(s.browser.seen, b.sightings()...)
+	}
+	s.tickets = ticketsIn(s.browser.seen)
+	s.search()
+}
+
+// Two tabs of one browser with cloakroom.js: one signs out, the other shows it.
+func TestASignOutIsSeenInTheOtherTab(t *testing.T) {
+	t.Parallel()
+	s, here, there := twoTabs(t)
 	if got := there.text(`await cloakroom.fetch("/api/orders").then(r => r.status)`); got != "200" {
 		t.Errorf("a call by way of the helper got %s", got)
 	}
@@ -56,7 +74,7 @@ func TestASignOutIsSeenInTheOtherTab(t *testing.T) {
 	}
 	here.press("button[value=yes]") // the provider's question
 	here.until(fmt.Sprintf(`location.origin == %q && location.pathname == "/"`, s.gateway.url))
-	there.until(fmt.Sprintf(`location.href == %q`, app))
+	there.until(`location.pathname == "/tabs.html"`)
 
 	// Fifty calls that nobody may make are one login.
 	there.run(`Array.from({length: 50}, () => cloakroom.fetch("/api/orders", {login: true}))`)
@@ -64,9 +82,36 @@ func TestASignOutIsSeenInTheOtherTab(t *testing.T) {
 	if got := s.provider.stats().Authorizations; got != 2 {
 		t.Errorf("the provider was asked for %d logins, want the first and one for fifty calls", got)
 	}
-	s.browser.seen = append(here.sightings(), there.sightings()...)
-	s.tickets = ticketsIn(s.browser.seen)
-	s.search()
+	s.searchTabs(here, there)
+}
+
+// Another browser of alice's ends all others: the event reaches both tabs over one stream.
+func TestAnEndFromOutsideReachesEveryTab(t *testing.T) {
+	t.Parallel()
+	s, here, there := twoTabs(t)
+	s.signIn()
+	open := regexp.MustCompile(`(?m)^cloakroom_streams_open\{[^}]*events[^}]*\} 1$`)
+	eventually(t, 10*time.Second, "one stream for two tabs", func() bool { return open.Match(s.gateway.metrics()) })
+	if got := here.text(`await fetch("/bff/refresh", {method: "POST"}).then(r => r.status)`); got != "200" {
+		t.Errorf("the refresh got %s", got)
+	}
+	for _, b := range []*tab{here, there} {
+		b.until(`heard.join() == "refreshed"`)
+	}
+	began := time.Now()
+	if p := s.browser.fetch(http.MethodDelete, "/bff/sessions?others=true"); p.status != http.StatusNoContent {
+		t.Fatalf("ending the others got %d", p.status)
+	}
+	for i, b := range []*tab{here, there} {
+		b.until(`document.querySelector("#app").textContent == "out"`)
+		if took := b.when("logged-out").Sub(began); took > time.Second {
+			t.Errorf("tab %d shows the end after %v, want it within a second", i, took)
+		}
+		if got := b.text(`heard.join()`); got != "refreshed,logged-out" {
+			t.Errorf("tab %d heard %s", i, got)
+		}
+	}
+	s.searchTabs(here, there)
 }
 
 // another opens a second tab in the same browser.

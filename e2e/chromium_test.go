@@ -96,15 +96,8 @@ func (b *tab) watch() {
 			b.see(s)
 		}
 	}()
-	// Everything but event streams, whose answers have no end to wait for.
-	var answers []*fetch.RequestPattern
-	for _, kind := range []network.ResourceType{
-		network.ResourceTypeDocument, network.ResourceTypeStylesheet, network.ResourceTypeImage, network.ResourceTypeFont,
-		network.ResourceTypeScript, network.ResourceTypeXHR, network.ResourceTypeFetch, network.ResourceTypeOther,
-	} {
-		answers = append(answers, &fetch.RequestPattern{URLPattern: "*", ResourceType: kind, RequestStage: fetch.RequestStageResponse})
-	}
-	if _, err := chromedp.Call(b.ctx, fetch.Enable, fetch.EnableParams{Patterns: answers}); err != nil {
+	everything := []*fetch.RequestPattern{{URLPattern: "*", RequestStage: fetch.RequestStageResponse}}
+	if _, err := chromedp.Call(b.ctx, fetch.Enable, fetch.EnableParams{Patterns: everything}); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -125,7 +118,9 @@ func (b *tab) note(e fetch.EventRequestPaused) {
 	for _, h := range e.ResponseHeaders {
 		s.header.Add(h.Name, h.Value)
 	}
-	if e.ResponseStatusCode < 300 || e.ResponseStatusCode >= 400 {
+	// The body of an event stream has no end to wait for.
+	redirect := e.ResponseStatusCode >= 300 && e.ResponseStatusCode < 400
+	if !redirect && !strings.HasPrefix(s.header.Get("Content-Type"), "text/event-stream") {
 		if answer, err := chromedp.Call(b.ctx, fetch.GetResponseBody, fetch.GetResponseBodyParams{RequestID: e.RequestID}); err == nil {
 			s.body = string(answer.Body)
 		}
