@@ -32,12 +32,16 @@
 //
 //	writer   1. adds its hints, lowering a due time, never raising it
 //	         2. writes the record, unless ten seconds have passed since 1
-//	reader   3. corrects a hint that its record does not bear out,
+//	         3. raises a due time that has passed already, if nobody has touched
+//	            the hint since 1
+//	reader   4. corrects a hint that its record does not bear out,
 //	            if nobody has touched it for a minute
 //
-// The limit in 2 is what makes 3 safe: a hint that is a minute old has no writer any more.
-// A score holds the time in milliseconds in its upper bits, and in its lower ten the minute
-// in which a writer touched it.
+// The limit in 2 is what makes 4 safe: a hint that is a minute old has no writer any more.
+// 3 is safe since of two writers of one version only one succeeds; it keeps the front of the
+// queue short after thousands of sessions have ended at once. A score holds the time in
+// milliseconds in its upper bits, and in its lower ten the minute in which a writer touched
+// it, to sixteen, and a count of touches, to 64.
 //
 // # Notices
 //

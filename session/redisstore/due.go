@@ -2,7 +2,9 @@ package redisstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -17,22 +19,12 @@ func (s *Store) Due(ctx context.Context, before time.Time, limit int) ([]session
 	if err := ctx.Err(); err != nil || limit < 1 {
 		return nil, err
 	}
-	var due []session.Record
-	var stale []correction
-	pages, err := s.duePages(ctx, before, limit)
-	if err != nil {
+	walk := &dueWalk{s: s, before: milli(before), limit: limit, seen: make(map[session.ID]bool, limit)}
+	if err := walk.all(ctx); err != nil {
 		return nil, err
 	}
-	for shard, page := range pages {
-		walk := &dueWalk{s: s, key: s.dueKey(shard), before: milli(before), limit: limit}
-		if err := walk.all(ctx, page); err != nil {
-			return nil, err
-		}
-		due, stale = append(due, walk.due...), append(stale, walk.stale...)
-	}
-	s.correct(ctx, stale)
-	sortByDue(due)
-	return due[:min(limit, len(due))], nil
+	s.correct(ctx, walk.stale)
+	return walk.due[:min(limit, len(walk.due))], nil
 }
 
 func sortByDue(records []session.Record) {
@@ -44,40 +36,10 @@ func sortByDue(records []session.Record) {
 	})
 }
 
-// pageSize is how many hints a walk reads at first, for a limit.
-func pageSize(limit int) int { return min(limit, 512) + 16 }
-
-// duePages reads the first page of each shard, all at once.
-func (s *Store) duePages(ctx context.Context, before time.Time, limit int) ([][]entry, error) {
-	var pages [][]entry
-	err := s.read(ctx, "due", func(ctx context.Context, c rueidis.Client) error {
-		pages = make([][]entry, shards)
-		cmds := make(rueidis.Commands, shards)
-		for shard := range cmds {
-			cmds[shard] = duePage(c, s.dueKey(shard), milli(before), pageSize(limit))
-		}
-		for shard, result := range c.DoMulti(ctx, cmds...) {
-			var err error
-			if pages[shard], err = entries(result); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return pages, err
-}
-
-// duePage asks for the first hints that are not after a moment.
-func duePage(c rueidis.Client, key string, before int64, size int) rueidis.Completed {
-	last := "(" + strconv.FormatInt((before+1)<<10, 10)
-	return c.B().Zrangebyscore().Key(key).Min("-inf").Max(last).Withscores().Limit(0, int64(size)).Build()
-}
-
-// dueWalk goes through one shard, the earliest first. A hint is never later than its
-// record, but it may be earlier.
+// dueWalk goes through the hints of all shards, the earliest first. A hint is never later
+// than its record, but it may be earlier.
 type dueWalk struct {
 	s      *Store
-	key    string
 	before int64
 	limit  int
 
@@ -87,56 +49,81 @@ type dueWalk struct {
 }
 
 // all walks on until no record that is still to come can be among the first.
-func (w *dueWalk) all(ctx context.Context, page []entry) error {
-	w.seen = make(map[session.ID]bool, len(page))
-	for size := pageSize(w.limit); ; {
-		if err := w.take(ctx, page); err != nil {
-			return err
-		}
-		// What a page leaves out comes from the start of a larger one: meanwhile others
-		// may have added to the set, or taken from it.
-		if len(page) < size || w.enough(page[len(page)-1]) {
-			return nil
-		}
-		size *= 2
-		err := w.s.read(ctx, "due", func(ctx context.Context, c rueidis.Client) (err error) {
-			page, err = entries(c.Do(ctx, duePage(c, w.key, w.before, size)))
-			return err
-		})
+func (w *dueWalk) all(ctx context.Context) error {
+	// What a page leaves out comes from the start of a larger one: meanwhile others may have
+	// added to the set, or taken from it.
+	for size := min(w.limit, 512)/shards + 16; ; size *= 2 {
+		hints, more, err := w.page(ctx, size)
 		if err != nil {
 			return err
 		}
+		enough, err := w.take(ctx, hints)
+		if err != nil || enough || !more {
+			return err
+		}
 	}
 }
 
-// enough reports whether what comes after a hint is later than all that is wanted.
-func (w *dueWalk) enough(last entry) bool {
-	return len(w.due) >= w.limit && last.milli() >= w.due[w.limit-1].Due.UnixMilli()
+// page reads the first hints of each shard, all at once, and returns them in order, as far
+// as no shard can have one in between; more says that there are others.
+func (w *dueWalk) page(ctx context.Context, size int) (hints []entry, more bool, err error) {
+	last := "(" + strconv.FormatInt((w.before+1)<<10, 10)
+	horizon := int64(math.MaxInt64)
+	err = w.s.read(ctx, "due", func(ctx context.Context, c rueidis.Client) error {
+		hints, more, horizon = nil, false, math.MaxInt64 // it may be a second try
+		cmds := make(rueidis.Commands, shards)
+		for shard := range cmds {
+			cmds[shard] = c.B().Zrangebyscore().Key(w.s.dueKey(shard)).Min("-inf").Max(last).Withscores().Limit(0, int64(size)).Build()
+		}
+		for _, result := range c.DoMulti(ctx, cmds...) {
+			page, err := entries(result)
+			if err != nil {
+				return err
+			}
+			if len(page) >= size {
+				more, horizon = true, min(horizon, page[len(page)-1].score)
+			}
+			hints = append(hints, page...)
+		}
+		return nil
+	})
+	hints = slices.DeleteFunc(hints, func(e entry) bool { return e.score > horizon })
+	slices.SortFunc(hints, func(a, b entry) int { return cmp.Compare(a.score, b.score) })
+	return hints, more, err
 }
 
-// take loads the records of the hints that are new.
-func (w *dueWalk) take(ctx context.Context, page []entry) error {
-	fresh := make([]entry, 0, len(page))
-	for _, e := range page {
-		if !w.seen[e.id] {
-			w.seen[e.id] = true
-			fresh = append(fresh, e)
+// take loads the records of the hints that are new, a batch at a time. It reports whether
+// what comes later is later than all that is wanted.
+func (w *dueWalk) take(ctx context.Context, hints []entry) (enough bool, err error) {
+	hints = slices.DeleteFunc(hints, func(e entry) bool { return w.seen[e.id] })
+	for len(hints) > 0 {
+		n := min(batch, len(hints))
+		records, err := w.s.records(ctx, "due", hints[:n])
+		if err != nil {
+			return false, err
 		}
-	}
-	records, err := w.s.records(ctx, "due", fresh)
-	if err != nil {
-		return err
-	}
-	for i, r := range records {
-		switch {
-		case r.ID.IsZero() || r.Due.IsZero():
-			w.stale = append(w.stale, correction{key: w.key, seen: fresh[i]})
-		case r.Due.UnixMilli() > w.before:
-			w.stale = append(w.stale, correction{w.key, fresh[i], strconv.FormatInt(r.Due.UnixMilli(), 10)})
-		default:
-			w.due = append(w.due, r)
+		for i, r := range records {
+			w.seen[hints[i].id] = true
+			w.sort(hints[i], r)
 		}
+		sortByDue(w.due)
+		if len(w.due) >= w.limit && hints[n-1].milli() >= w.due[w.limit-1].Due.UnixMilli() {
+			return true, nil
+		}
+		hints = hints[n:]
 	}
-	sortByDue(w.due)
-	return nil
+	return false, nil
+}
+
+// sort puts a record where it belongs.
+func (w *dueWalk) sort(e entry, r session.Record) {
+	key := w.s.dueKey(shardOf(e.id))
+	switch {
+	case r.ID.IsZero() || r.Due.IsZero():
+		w.stale = append(w.stale, correction{key: key, seen: e})
+	case r.Due.UnixMilli() > w.before:
+		w.stale = append(w.stale, correction{key, e, dueText(r.Due)})
+	default:
+		w.due = append(w.due, r)
+	}
 }

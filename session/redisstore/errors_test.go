@@ -119,13 +119,13 @@ func TestAnErrorSaysWhatToDo(t *testing.T) {
 
 func TestAHintIsOldAfterAMinuteAlsoWhenTheMinutesWrap(t *testing.T) {
 	t.Parallel()
-	for _, minute := range []int64{1023, 1024, 1025, 29_000_000} {
+	for _, minute := range []int64{1023, 1024, 1025, 29_000_007} {
 		made := time.Unix(minute*60+59, 0)
-		e := entry{score: 12345<<10 | minute&1023}
+		e := entry{score: 12345<<10 | minute&15<<6 | 63}
 		if e.milli() != 12345 {
 			t.Errorf("the time is %d", e.milli())
 		}
-		for after, want := range map[time.Duration]bool{0: false, time.Minute: false, 61 * time.Second: true, 15 * time.Minute: true} {
+		for after, want := range map[time.Duration]bool{0: false, time.Minute: false, 61 * time.Second: true, 13 * time.Minute: true} {
 			if got := e.aged(made.Add(after)); got != want {
 				t.Errorf("made in minute %d: old after %v: %v", minute, after, got)
 			}

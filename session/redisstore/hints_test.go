@@ -19,7 +19,7 @@ import (
 
 // score is a hint's score, made some minutes ago.
 func score(at time.Time, minutesAgo int64) int64 {
-	return at.UnixMilli()<<10 | (time.Now().Unix()/60-minutesAgo)&1023
+	return at.UnixMilli()<<10 | (time.Now().Unix()/60-minutesAgo)&15<<6
 }
 
 // raw gives the driver's client of a store.
@@ -61,7 +61,7 @@ func TestAStaleHintFindsNothingAndGoesWhenItIsOld(t *testing.T) {
 	set := s.indexKey(key)
 	plant(t, s, set, young, score(hour, 0))
 	plant(t, s, set, old, score(hour, 2))
-	plant(t, s, set, differs, score(hour, 500))
+	plant(t, s, set, differs, score(hour, 9))
 	found, err := s.Find(t.Context(), key)
 	if err != nil || len(found) != 0 {
 		t.Errorf("Find: %d records, %v", len(found), err)
@@ -99,6 +99,42 @@ func TestADueHintIsRaisedToItsRecordWhenItIsOld(t *testing.T) {
 	}
 	if due, err = s.Due(t.Context(), later.Due, 10); err != nil || len(due) != 1 {
 		t.Errorf("Due at the time: %d records, %v", len(due), err)
+	}
+}
+
+// What is done must not stand in the way of what is still to do, or each look at what is
+// due goes through all of it.
+func TestWhatIsDoneLeavesTheFrontOfTheQueue(t *testing.T) {
+	t.Parallel()
+	s := connect(t, "redis://"+redis(t).addr(), Options{})
+	now := time.Now().Truncate(time.Millisecond)
+	for name, next := range map[string]time.Time{"it is due later": now.Add(time.Hour), "it is never due again": {}} {
+		r := session.Record{ID: session.ID{byte(len(name)), 1}, Due: now.Add(-time.Minute), Expires: now.Add(2 * time.Hour)}
+		must(t, s.Create(t.Context(), r))
+		set := s.dueKey(shardOf(r.ID))
+		r.Version, r.Due = 1, now.Add(-time.Second) // Somebody must look again at once.
+		must(t, s.Replace(t.Context(), r))
+		if got := hinted(t, s, set, r.ID) >> 10; got != r.Due.UnixMilli() {
+			t.Errorf("%s: the hint is for %d, want %d", name, got, r.Due.UnixMilli())
+		}
+		if due, err := s.Due(t.Context(), now, 10); err != nil || len(due) != 1 {
+			t.Errorf("%s: %d are due, %v", name, len(due), err)
+		}
+		r.Version, r.Due = 2, next
+		must(t, s.Replace(t.Context(), r))
+		want := int64(0)
+		if !next.IsZero() {
+			want = next.UnixMilli()
+		}
+		if got := hinted(t, s, set, r.ID) >> 10; got != want {
+			t.Errorf("%s: the hint is for %d, want %d", name, got, want)
+		}
+		r.Version, r.Due = 3, now.Add(-time.Second)
+		must(t, s.Replace(t.Context(), r))
+		if due, err := s.Due(t.Context(), now, 10); err != nil || len(due) != 1 || due[0].Version != 4 {
+			t.Errorf("%s, and then it is: %d are due, %v", name, len(due), err)
+		}
+		must(t, s.Delete(t.Context(), r.ID, 4))
 	}
 }
 

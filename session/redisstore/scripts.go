@@ -63,12 +63,26 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 `
 
-// luaStamp makes a score of a time in milliseconds: its lowest ten bits say in which
-// minute it was made.
+// luaStamp makes a score of a time in milliseconds: its lowest ten bits say in which of
+// sixteen minutes it was made, and, by a count to 64, whether anybody made it since.
 const luaStamp = luaNow + `
 local minute = math.floor(now / 60000)
-local function stamp(ms) return string.format('%.0f', ms * 1024 + minute % 1024) end
+local function stamp(ms, old)
+  local touches = old and (tonumber(old) + 1) % 64 or 0
+  return string.format('%.0f', ms * 1024 + minute % 16 * 64 + touches)
+end
 local function time(score) return math.floor(tonumber(score) / 1024) end
+`
+
+// luaMove takes a hint out of its set, or moves it, if it is as it was seen.
+const luaMove = `
+local function move(id, seen, to)
+  local score = redis.call('ZSCORE', KEYS[1], id)
+  if not score or tonumber(score) ~= tonumber(seen) then return 0 end
+  if to == '' then return redis.call('ZREM', KEYS[1], id) end
+  redis.call('ZADD', KEYS[1], stamp(tonumber(to), score), id)
+  return 1
+end
 `
 
 // luaWrite refuses a write whose hints may be gone by now, and writes. The reading at the
@@ -119,32 +133,33 @@ return 'ok'`)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', now * 1024))
 local till, old = tonumber(ARGV[2]), redis.call('ZSCORE', KEYS[1], ARGV[1])
 if old then till = math.max(till, time(old)) end
-redis.call('ZADD', KEYS[1], stamp(till), ARGV[1])
+redis.call('ZADD', KEYS[1], stamp(till, old), ARGV[1])
 local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', time(last[2])))
 return now`)
 
-	// scheduleScript makes the id ARGV[1] due at ARGV[2] or earlier. The set lives until
-	// ARGV[3] at least.
+	// scheduleScript makes the id ARGV[1] due at ARGV[2] or earlier; without a time it only
+	// touches its hint, if there is one. The set lives until ARGV[3] at least.
 	scheduleScript = newScript(luaStamp + `
 local due, old = tonumber(ARGV[2]), redis.call('ZSCORE', KEYS[1], ARGV[1])
-if old then due = math.min(due, time(old)) end
-redis.call('ZADD', KEYS[1], stamp(due), ARGV[1])
+if not due and not old then return {now, 0} end
+if old then due = math.min(due or time(old), time(old)) end
+local score = stamp(due, old)
+redis.call('ZADD', KEYS[1], score, ARGV[1])
 local left, wanted = redis.call('PTTL', KEYS[1]), math.max(tonumber(ARGV[3]), now + 1)
 if left < wanted - now then
   redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', wanted))
 end
-return now`)
+return {now, tonumber(score)}`)
 
 	// correctScript takes the id ARGV[1], seen with score ARGV[2], out of a set, or moves it
 	// to the time ARGV[3], unless a writer may be at it.
-	correctScript = newScript(luaStamp + `
-local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not score or tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
-if (minute - tonumber(score) % 1024) % 1024 < 2 then return 0 end
-if ARGV[3] == '' then return redis.call('ZREM', KEYS[1], ARGV[1]) end
-redis.call('ZADD', KEYS[1], stamp(tonumber(ARGV[3])), ARGV[1])
-return 1`)
+	correctScript = newScript(luaStamp + luaMove + `
+if (minute - math.floor(tonumber(ARGV[2]) / 64)) % 16 < 2 then return 0 end
+return move(ARGV[1], ARGV[2], ARGV[3])`)
+
+	// settleScript is correctScript for the writer itself, who has written the record.
+	settleScript = newScript(luaStamp + luaMove + `return move(ARGV[1], ARGV[2], ARGV[3])`)
 
 	// nowScript has a key, so that on a Cluster the clock is always the same node's.
 	nowScript = newScript(`local clock = redis.call('TIME') return {clock[1], clock[2]}`)

@@ -66,14 +66,14 @@ func (s *Store) Load(ctx context.Context, id session.ID) (session.Record, error)
 
 // Create implements [session.Store].
 func (s *Store) Create(ctx context.Context, r session.Record) error {
-	return s.put(ctx, "create", r, 1, func(value, expires, deadline string) call {
+	return s.put(ctx, "create", r, false, func(value, expires, deadline string) call {
 		return call{createScript, s.recordKey(r.ID), []string{value, expires, deadline}}
 	})
 }
 
 // Replace implements [session.Store].
 func (s *Store) Replace(ctx context.Context, r session.Record) error {
-	return s.put(ctx, "replace", r, r.Version+1, func(value, expires, deadline string) call {
+	return s.put(ctx, "replace", r, true, func(value, expires, deadline string) call {
 		return call{replaceScript, s.recordKey(r.ID), []string{value, expires, deadline, head(r.Version)}}
 	})
 }
@@ -84,21 +84,31 @@ func (s *Store) Delete(ctx context.Context, id session.ID, version uint64) error
 }
 
 // put writes a record's hints, then the record.
-func (s *Store) put(ctx context.Context, what string, r session.Record, version uint64, c func(value, expires, deadline string) call) error {
+func (s *Store) put(ctx context.Context, what string, r session.Record, replaces bool, c func(value, expires, deadline string) call) error {
+	version := uint64(1)
+	if replaces {
+		version = r.Version + 1
+	}
 	value, err := encode(r, version)
 	if err != nil {
 		return err
 	}
-	hinted, err := s.hint(ctx, what, r)
+	h, err := s.hint(ctx, what, r, replaces)
 	if err != nil {
 		return err
 	}
 	deadline := "0" // Without hints there is nothing to be late for.
-	if hinted > 0 {
-		deadline = strconv.FormatInt(hinted+writeWithin.Milliseconds(), 10)
+	if h.first > 0 {
+		deadline = strconv.FormatInt(h.first+writeWithin.Milliseconds(), 10)
 	}
 	expires := strconv.FormatInt(milli(r.Expires), 10)
-	return s.write(ctx, what, r.ID, c(rueidis.BinaryString(value), expires, deadline))
+	if err := s.write(ctx, what, r.ID, c(rueidis.BinaryString(value), expires, deadline)); err != nil {
+		return err
+	}
+	if replaces {
+		s.settle(ctx, h, r)
+	}
+	return nil
 }
 
 // head is how the value of a record in this version begins.
