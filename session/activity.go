@@ -54,7 +54,7 @@ func (m *Manager) runActivity(ctx context.Context) {
 func (m *Manager) writeActivity(ctx context.Context) {
 	list := m.activity.take()
 	var failed atomic.Int64
-	sideBySide(list, func(s *Session) {
+	sideBySide(abreast, list, func(s *Session) {
 		s.noted.Store(false)
 		_, err := s.change(ctx, func(st *State) error {
 			seen := s.Seen()
@@ -78,11 +78,11 @@ func (m *Manager) writeActivity(ctx context.Context) {
 // abreast is how many sessions are written at a time.
 const abreast = 64
 
-// sideBySide calls do for each of list, abreast at a time, and waits for all.
-func sideBySide[T any](list []T, do func(T)) {
+// sideBySide calls do for each of list, so many at a time, and waits for all.
+func sideBySide[T any](width int, list []T, do func(T)) {
 	var wg sync.WaitGroup
 	next := make(chan T)
-	for range min(len(list), abreast) {
+	for range min(len(list), width) {
 		wg.Go(func() {
 			for t := range next {
 				do(t)

@@ -78,7 +78,7 @@ func (m *Manager) runMemory(ctx context.Context) {
 			return
 		}
 		var failed atomic.Int64
-		sideBySide(m.memory.again.take(), func(s *Session) {
+		sideBySide(abreast, m.memory.again.take(), func(s *Session) {
 			s.queued.Store(false)
 			err := s.catchUp(ctx)
 			if err == nil || errors.Is(err, ErrNoSession) || ctx.Err() != nil {

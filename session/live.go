@@ -109,7 +109,7 @@ func (m *Manager) glance(r Record) (st *State, seen time.Time, err error) {
 func (m *Manager) EndAll(ctx context.Context, ids []ID, why Reason) (ended int, err error) {
 	var done, missed, failed atomic.Int64
 	var first atomic.Pointer[error]
-	sideBySide(ids, func(id ID) {
+	sideBySide(abreast, ids, func(id ID) {
 		if failed.Load() >= abreast || ctx.Err() != nil {
 			missed.Add(1)
 			return

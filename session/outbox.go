@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -34,123 +33,12 @@ func (o *outbox) wake() {
 	}
 }
 
-// runDue looks every second, and when it is woken, for records that want something: a
-// limit has come, a revocation is to be tried, a tombstone may forget the ID token.
-func (m *Manager) runDue(ctx context.Context) {
-	defer m.outbox.tries.Wait()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-m.outbox.bell:
-		case <-ctx.Done():
-			return
-		}
-		m.lookAtDue(ctx)
-	}
-}
-
-// lookAtDue takes one batch. Behind revocations that queue for a provider that hangs, it
-// looks further: a limit that has come must not wait for them.
-func (m *Manager) lookAtDue(ctx context.Context) {
-	limit := 256 + 2*m.outbox.queue
-	began := m.moment()
-	records, err := m.cfg.Store.Due(ctx, m.now(), limit)
-	if err != nil {
-		if ctx.Err() == nil {
-			m.log.WarnContext(ctx, "the store could not say what is due", "err", err)
-		}
-		return
-	}
-	var done, busy, failed atomic.Int64
-	sideBySide(records, func(r Record) {
-		switch err := m.attend(ctx, r, began); {
-		case err == nil:
-			done.Add(1)
-		case errors.Is(err, errBusy):
-			busy.Add(1)
-		case errors.Is(err, errUnchanged), errors.Is(err, ErrNoSession), ctx.Err() != nil:
-		case failed.Add(1) == 1: // one stands for all: it is the store
-			m.log.WarnContext(ctx, "what is due at a session could not be done", "session", r.ID.String(), "err", err)
-		}
-	})
-	m.outbox.queue = int(busy.Load())
-	if len(records) == limit && done.Load() > 0 {
-		m.outbox.wake() // there may be more
-	}
-}
-
-// attend does what is due at a record that was read after the moment. It returns nil if
-// that got it out of the way.
-func (m *Manager) attend(ctx context.Context, r Record, after moment) error {
-	s, err := m.follow(ctx, r, after)
-	if errors.Is(err, errSealed) {
-		return m.postpone(ctx, r)
-	}
-	if err != nil {
-		return err
-	}
-	switch st := s.State(); {
-	case st.Ended == "":
-		return m.attendLimit(ctx, s)
-	case st.Outbox != nil && !m.now().Before(st.Outbox.NotBefore):
-		return m.attendOutbox(ctx, s)
-	}
-	return m.dropHint(ctx, s)
-}
-
-// postpone takes a record that cannot be opened out of the way of the others, for an hour.
-func (m *Manager) postpone(ctx context.Context, r Record) error {
-	r.Due = m.now().Add(time.Hour)
-	err := m.cfg.Store.Replace(ctx, r)
-	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
-		return nil // somebody who can read it was here
-	}
-	return err
-}
-
-// attendLimit ends a session whose limit has come. If it has not, the record does not know
-// of the session's last use, or was written under another idle timeout: it is written anew,
-// or it would stand in the way of others until it ends.
-func (m *Manager) attendLimit(ctx context.Context, s *Session) error {
-	if !s.lives(m.now()) {
-		err := s.endAtLimit(ctx, m.now())
-		if errors.As(err, new(*EndedError)) {
-			return nil
-		}
-		return err
-	}
-	_, err := s.change(ctx, func(st *State) error {
-		if st.Ended != "" {
-			return errUnchanged
-		}
-		if seen := s.Seen(); seen.After(st.Seen) {
-			st.Seen = seen
-		}
-		return nil
-	})
-	return err
-}
-
-// dropHint makes a tombstone forget the ID token.
-func (m *Manager) dropHint(ctx context.Context, s *Session) error {
-	_, err := s.change(ctx, func(st *State) error {
-		if st.Grant.IDToken == "" || m.now().Before(st.EndedAt.Add(hintFor)) {
-			return errUnchanged
-		}
-		st.Grant.IDToken = ""
-		return nil
-	})
-	return err
-}
-
 // attendOutbox claims a session's revocations, so that no other replica tries them too,
 // and tries them on a goroutine of their own: a provider that hangs holds up nobody.
-func (m *Manager) attendOutbox(ctx context.Context, s *Session) error {
+func (m *Manager) attendOutbox(ctx, patient context.Context, s *Session) error {
 	select {
 	case m.outbox.slots <- struct{}{}:
-	default:
+	case <-patient.Done():
 		return errBusy // the record stays due
 	}
 	st, err := s.change(ctx, func(st *State) error {
