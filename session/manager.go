@@ -77,6 +77,7 @@ type Manager struct {
 	cache    *cache
 	activity activity
 	outbox   outbox
+	backlog  backlog
 	flights  flights
 	clients  clientTokens
 	memory   memory

@@ -23,6 +23,12 @@ func TestWhichEndsRevokeTheRefreshToken(t *testing.T) {
 		{session.Replaced, true, false},
 		{session.AccessDenied, true, false},
 		{session.OutcomeLost, true, false},
+		{session.TokenExpired, true, false},
+		{session.ByUser, true, false},
+		{session.ByOperator, true, false},
+		{session.ByProvider, true, false},
+		{session.FrontChannel, true, false},
+		{session.TooMany, true, false},
 		{session.TokenRefused, false, false},
 		{session.NotSameUser, true, true},
 	} {
@@ -41,6 +47,89 @@ func TestWhichEndsRevokeTheRefreshToken(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// There is no moment in which a session is over and its refresh token forgotten: the write
+// that ends it is the write that keeps the token for its revocation.
+func TestEveryWayToEndKeepsTheRefreshTokenForItsRevocation(t *testing.T) {
+	for _, row := range []struct {
+		why session.Reason
+		end func(t *testing.T, r *room, s *session.Session, ticket string)
+	}{
+		{session.LoggedOut, func(t *testing.T, _ *room, s *session.Session, _ string) {
+			must(t, s.End(t.Context(), session.LoggedOut))
+		}},
+		{session.ByUser, func(t *testing.T, _ *room, s *session.Session, _ string) { must(t, s.End(t.Context(), session.ByUser)) }},
+		{session.ByOperator, func(t *testing.T, r *room, s *session.Session, _ string) {
+			_, err := r.EndAll(t.Context(), []session.ID{s.ID()}, session.ByOperator)
+			must(t, err)
+		}},
+		{session.ByProvider, func(t *testing.T, r *room, _ *session.Session, _ string) {
+			found, err := r.OfProviderSession(t.Context(), "https://idp.example", "sid-1")
+			must(t, err)
+			_, err = r.EndAll(t.Context(), []session.ID{found[0].ID()}, session.ByProvider)
+			must(t, err)
+		}},
+		{session.IdleLimit, func(t *testing.T, r *room, _ *session.Session, ticket string) {
+			time.Sleep(8 * time.Hour)
+			_, err := r.Open(t.Context(), ticket)
+			if reason(t, err) != session.IdleLimit {
+				t.Error(err)
+			}
+		}},
+		{session.AbsoluteLimit, func(t *testing.T, r *room, s *session.Session, ticket string) {
+			for range 24 {
+				time.Sleep(7 * time.Hour)
+				s.Touch()
+			}
+			_, err := r.Open(t.Context(), ticket)
+			if reason(t, err) != session.AbsoluteLimit {
+				t.Error(err)
+			}
+		}},
+		{session.TooMany, func(_ *testing.T, r *room, _ *session.Session, _ string) {
+			time.Sleep(time.Second)
+			r.signInWith(r.Manager, "rt-other", session.ID{})
+		}},
+		{session.Replaced, func(_ *testing.T, r *room, s *session.Session, _ string) {
+			r.signInWith(r.Manager, "rt-other", s.ID())
+		}},
+	} {
+		t.Run(string(row.why), func(t *testing.T) {
+			for _, keep := range []bool{false, true} {
+				synctest.Test(t, func(t *testing.T) {
+					r := open(t, func(c *session.Config) { c.MaxPerUser, c.KeepTokens = 1, keep })
+					r.halt() // nobody revokes, or ends what is at its limit
+					s, ticket := r.signIn()
+					row.end(t, r, s, ticket)
+					found, err := r.other().Get(t.Context(), s.ID())
+					if err != nil {
+						t.Fatal(err)
+					}
+					st := found.State()
+					if st.Ended != row.why || st.Grant.RefreshToken != "" {
+						t.Errorf("ended for %q, and the grant is kept: %v", st.Ended, st.Grant.RefreshToken != "")
+					}
+					if record, err := r.store.Load(t.Context(), s.ID()); err != nil || record.Version != 2 {
+						t.Errorf("it took %d writes, %v", record.Version-1, err)
+					}
+					switch {
+					case keep && st.Outbox != nil:
+						t.Error("a token is to be revoked that is to be kept")
+					case !keep && (st.Outbox == nil || len(st.Outbox.Revoke) != 1 || st.Outbox.Revoke[0].Token != "rt-0"):
+						t.Error("the refresh token is forgotten")
+					}
+				})
+			}
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -381,6 +470,31 @@ func TestAFailedClaimHoldsNoSlot(t *testing.T) {
 		time.Sleep(time.Minute)
 		if _, _, revoked := r.provider.counts(); len(revoked) != 20 {
 			t.Errorf("revoked %d of 20", len(revoked))
+		}
+	})
+}
+
+func TestRevocationsThatWaitLongAreOutOfTheWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		hung := make(chan struct{})
+		r.provider.set(func(p *provider) { p.revokeHang = hung })
+		for range 2000 {
+			s, _ := r.signIn()
+			if err := s.End(t.Context(), session.LoggedOut); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(20 * time.Second)
+		due, err := r.store.Due(t.Context(), time.Now(), 2000)
+		if err != nil || len(due) > 300 {
+			t.Errorf("each look goes through %d records, %v", len(due), err)
+		}
+		r.provider.set(func(p *provider) { p.revokeHang = nil })
+		close(hung)
+		time.Sleep(10 * time.Minute)
+		if _, _, revoked := r.provider.counts(); len(revoked) != 2000 {
+			t.Errorf("revoked %d of 2000", len(revoked))
 		}
 	})
 }

@@ -280,6 +280,7 @@ func (s *Session) publish(st *State) {
 	s.saw(st.Seen)
 	if st.Ended != "" {
 		s.dropExchanges()
+		s.m.backlog.note(s.id, s.state.Load(), s.m.now())
 	}
 	s.life.stir()
 	if st.over() {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -192,6 +193,28 @@ func (m *Metrics) ProviderCall(c oidc.Call) {
 func (m *Metrics) Readiness(provider, store error) {
 	m.providerReady.Set(one(provider == nil))
 	m.storeReachable.Set(one(store == nil))
+}
+
+// Revocations shows what waits for its revocation: backlog says how many sessions, and since
+// when the oldest. It is asked at each scrape.
+func (m *Metrics) Revocations(backlog func() (sessions int, oldest time.Time)) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "cloakroom_revocations_waiting", Help: "Ended sessions whose refresh token is still to be revoked, as far as this process knows.",
+		}, func() float64 {
+			sessions, _ := backlog()
+			return float64(sessions)
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "cloakroom_revocations_waiting_oldest_seconds", Help: "How long the oldest of them has waited; 0 if none does.",
+		}, func() float64 {
+			sessions, oldest := backlog()
+			if sessions == 0 {
+				return 0
+			}
+			return time.Since(oldest).Seconds()
+		}),
+	)
 }
 
 // Reloaded notes how a reload of the configuration ended.

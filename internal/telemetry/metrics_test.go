@@ -39,6 +39,7 @@ func TestEventsAreCounted(t *testing.T) {
 	m.Session(session.Event{Kind: session.Ended, Reason: session.LoggedOut})
 	m.Session(session.Event{Kind: session.Refreshed, Outcome: "ok", Took: time.Second})
 	m.Session(session.Event{Kind: session.Revoked, Outcome: "failed"})
+	m.Revocations(func() (int, time.Time) { return 3, time.Now() })
 	m.Session(session.Event{Kind: session.Locked})
 	m.Reloaded(errors.New("a mistake"))
 	m.ProviderCall(oidc.Call{Endpoint: "token", Outcome: "ok"})
@@ -55,6 +56,8 @@ func TestEventsAreCounted(t *testing.T) {
 		`cloakroom_refreshes_total{outcome="ok"} 1`,
 		`cloakroom_refresh_duration_seconds_count 1`,
 		`cloakroom_revocations_total{outcome="failed"} 1`,
+		`cloakroom_revocations_waiting 3`,
+		`cloakroom_revocations_waiting_oldest_seconds `,
 		`cloakroom_records_locked_total 1`,
 		`cloakroom_config_last_reload_ok 0`,
 		`cloakroom_provider_calls_total{endpoint="token",outcome="ok"} 1`,
