@@ -64,6 +64,8 @@ type setting struct {
 	session  string // further lines of session, each indented by two
 	routes   string // further routes
 	log      string // log.level; empty is debug
+
+	prepare func(*fleet) // what is done before the replicas start; nil is nothing
 }
 
 // everyStore runs a scenario on bbolt with one replica, and on Redis with two.
@@ -108,6 +110,9 @@ func launch(t *testing.T, s setting) *fleet {
 		g.write("dist/index.html", []byte("<!doctype html><title>app</title><p id=app>The app.</p>"))
 		g.write("config.yaml", []byte(f.configuration(s, own, port127(g.admin), at)))
 		f.replicas = append(f.replicas, g)
+	}
+	if s.prepare != nil {
+		s.prepare(f)
 	}
 	for _, g := range f.replicas {
 		g.start()
