@@ -18,8 +18,8 @@ func (g *Gateway) enter(x *exchange, r *http.Request, rt *route) error {
 	case rt.files != nil:
 		return rt.files.serve(x, r)
 	default:
-		// The session may turn out to be over when the upstream refuses its token.
-		if err = g.forward(x, r, rt); !needsLogin(err) {
+		// The upstream may refuse the session's token, or want another login.
+		if err = g.forward(x, r, rt); !needsLogin(err) && !asksForLogin(err) {
 			return err
 		}
 	}
@@ -102,10 +102,7 @@ func (g *Gateway) unauthenticated(x *exchange, r *http.Request, how Unauthentica
 	if !how.wantsLogin(r, q) {
 		return err
 	}
-	login := g.loginURL(here)
-	if e, ok := errors.AsType[*session.RefreshError](err); ok {
-		login += g.demand(e.Demand)
-	}
+	login := g.loginURLFor(here, p.demand)
 	x.code, x.err = p.Code, p.Err
 	g.ownHeaders(x.Header())
 	x.Header().Set("Location", login)

@@ -43,6 +43,8 @@ type attempt struct {
 	// What was asked of the provider and has to be checked in the ID token: acr_values and
 	// max_age (OpenID Connect Core §3.1.3.7).
 	Asked url.Values `json:"p,omitempty"`
+	// Demand is the same, of what the gateway asked for itself.
+	Demand map[string]string `json:"d,omitempty"`
 
 	Created time.Time `json:"t"`
 }
@@ -61,14 +63,21 @@ func (g *Gateway) newAttempt(binding string, replaces session.ID) *attempt {
 	return a
 }
 
-// ask remembers those of the provider's parameters that the ID token must answer.
-func (a *attempt) ask(params url.Values) {
+// ask remembers those of the provider's parameters, and of what is demanded, that the ID
+// token must answer. A cookie has no room for the rest.
+func (a *attempt) ask(params url.Values, demand map[string]string) {
 	for _, name := range []string{"acr_values", "max_age"} {
 		if v := params.Get(name); v != "" {
 			if a.Asked == nil {
 				a.Asked = url.Values{}
 			}
 			a.Asked.Set(name, v)
+		}
+		if v := demand[name]; v != "" {
+			if a.Demand == nil {
+				a.Demand = map[string]string{}
+			}
+			a.Demand[name] = v
 		}
 	}
 }

@@ -53,7 +53,7 @@ func (g *Gateway) callback(w http.ResponseWriter, r *http.Request) error {
 		return g.staleCallback(w, r, answer, st, err)
 	}
 	if err := g.cfg.Provider.CheckIssuer(r.Context(), answer.iss, answer.issPresent); err != nil {
-		return g.notLoggedIn(w, r, a, g.loginProblem(st, err))
+		return g.notLoggedIn(w, r, a, g.loginProblem(st, a, err))
 	}
 	if answer.error != "" {
 		g.clearAttempt(w, a.ID)
@@ -100,7 +100,7 @@ func (g *Gateway) redeem(l *login, r *http.Request, answer *answer, st state, a 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishWait)
 	defer cancel()
 	if err := g.cfg.Sessions.AdmitLogin(r.Context(), g.household(r)); err != nil {
-		l.err = g.loginProblem(st, err)
+		l.err = g.loginProblem(st, a, err)
 		return
 	}
 	if err := g.cfg.Sessions.Once(ctx, "state", a.ID, 2*attemptTTL); err != nil {
@@ -109,10 +109,10 @@ func (g *Gateway) redeem(l *login, r *http.Request, answer *answer, st state, a 
 	}
 	l.spent = true
 	grant, err := g.cfg.Provider.Exchange(ctx, answer.code, oidc.AuthRequest{
-		State: answer.state, Nonce: a.Nonce, Verifier: a.Verifier, Params: a.Asked,
+		State: answer.state, Nonce: a.Nonce, Verifier: a.Verifier, Params: a.Asked, Demand: a.Demand,
 	})
 	if err != nil {
-		l.err = g.loginProblem(st, err)
+		l.err = g.loginProblem(st, a, err)
 		return
 	}
 	grant.SessionState = answer.sessionState
@@ -180,7 +180,7 @@ func (g *Gateway) refusedLogin(w http.ResponseWriter, r *http.Request, answer *a
 	if a.Silent && !framed(r) && slices.Contains(needsUser, answer.error) {
 		return g.hop(w, r, st.returnURL)
 	}
-	return g.notLoggedIn(w, r, a, g.loginProblem(st, &oidc.LoginError{
+	return g.notLoggedIn(w, r, a, g.loginProblem(st, a, &oidc.LoginError{
 		Code: answer.error,
 		Err:  fmt.Errorf("the provider answered %.64q: %.200q", answer.error, answer.description),
 	}))
@@ -236,12 +236,15 @@ func (g *Gateway) ticketWithheld(r *http.Request) bool {
 // loginProblem is the answer to a login that failed, with the way to a new one. What a
 // refused code means is not what a refused refresh token means, so it has a mapping of its
 // own.
-func (g *Gateway) loginProblem(st state, err error) error {
-	p := &Problem{Code: LoginFailed, Err: err, LoginURL: g.loginURL(st.returnURL)}
+func (g *Gateway) loginProblem(st state, a *attempt, err error) error {
+	p := &Problem{Code: LoginFailed, Err: err, LoginURL: g.loginURLFor(st.returnURL, a.Demand)}
 	if e, ok := errors.AsType[*oidc.LoginError](err); ok {
 		p.Detail = "The sign-in did not succeed. Please start it again; if that does not help, the operator finds the reason in the gateway's log."
-		if e.Code == "access_denied" {
+		switch e.Code {
+		case "access_denied":
 			p.Code, p.Detail = AccessDenied, "The sign-in was refused or cancelled."
+		case oidc.DemandUnmet:
+			p.Detail = "The sign-in service did not confirm the kind of sign-in that was asked for, or that it took place just now. Please start it again; if that does not help, your account may lack what it takes."
 		}
 		return p
 	}

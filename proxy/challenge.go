@@ -1,6 +1,12 @@
 package proxy
 
-import "strings"
+import (
+	"encoding/base64"
+	"iter"
+	"strings"
+
+	"github.com/cloakroom-bff/cloakroom/internal/oidc"
+)
 
 // refusesToken reports whether the challenges of a 401 (RFC 9110 §11.6.1) say that the
 // bearer token is no good: invalid_token, or a Bearer challenge without an error (RFC 6750
@@ -8,23 +14,68 @@ import "strings"
 // something that a fresh token does not mend.
 func refusesToken(challenges []string) bool {
 	refused := false
-	for _, line := range challenges {
-		p := challengeParser{line}
-		for {
-			scheme, code, ok := p.next()
-			if !ok {
-				break
-			}
-			if !strings.EqualFold(scheme, "Bearer") {
-				continue
-			}
-			if code != "" && code != "invalid_token" {
-				return false
-			}
-			refused = true
+	for c := range bearerChallenges(challenges) {
+		if c.code != "" && c.code != "invalid_token" {
+			return false
 		}
+		refused = true
 	}
 	return refused
+}
+
+// demanded is what the challenges of a 401 want another login to bring: how and when the
+// user signed in (RFC 9470 §3), or, where claims says that the APIs of the provider do so,
+// claims of its own. It is nil if they want nothing, or nothing that a login can be asked
+// for.
+func demanded(challenges []string, claims bool) map[string]string {
+	for c := range bearerChallenges(challenges) {
+		switch {
+		case c.code == "insufficient_user_authentication":
+			return oidc.Demand(c.acrValues, c.maxAge, "")
+		case c.code == "insufficient_claims" && claims:
+			return oidc.Demand("", "", plainClaims(c.claims))
+		}
+	}
+	return nil
+}
+
+// plainClaims is the JSON of a claims parameter, which Entra ID encodes in base64.
+func plainClaims(s string) string {
+	if decoded, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "=")); err == nil {
+		return string(decoded)
+	}
+	return s
+}
+
+// challenge is one challenge, with those of its parameters that mean something here.
+type challenge struct{ scheme, code, acrValues, maxAge, claims string }
+
+// set takes a parameter over. Names are compared without case.
+func (c *challenge) set(name, value string) {
+	switch strings.ToLower(name) {
+	case "error":
+		c.code = value
+	case "acr_values":
+		c.acrValues = value
+	case "max_age":
+		c.maxAge = value
+	case "claims":
+		c.claims = value
+	}
+}
+
+// bearerChallenges are the challenges of the Bearer scheme, line by line.
+func bearerChallenges(lines []string) iter.Seq[challenge] {
+	return func(yield func(challenge) bool) {
+		for _, line := range lines {
+			p := challengeParser{line}
+			for c, ok := p.next(); ok; c, ok = p.next() {
+				if strings.EqualFold(c.scheme, "Bearer") && !yield(c) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // challengeParser reads challenges one by one. Between them stand commas, and so they do
@@ -32,12 +83,12 @@ func refusesToken(challenges []string) bool {
 // sign behind its name, else the next scheme.
 type challengeParser struct{ rest string }
 
-// next returns the scheme of the next challenge and its error parameter; ok is false at the
-// end, and where the line makes no sense.
-func (p *challengeParser) next() (scheme, code string, ok bool) {
+// next returns the next challenge; ok is false at the end, and where the line makes no
+// sense.
+func (p *challengeParser) next() (c challenge, ok bool) {
 	p.skip(" \t,")
-	if scheme = p.token(); scheme == "" {
-		return "", "", false
+	if c.scheme = p.token(); c.scheme == "" {
+		return c, false
 	}
 	for {
 		p.skip(" \t,")
@@ -47,13 +98,11 @@ func (p *challengeParser) next() (scheme, code string, ok bool) {
 		if name == "" || !strings.HasPrefix(p.rest, "=") {
 			// The next scheme, the end, or a token68, of which nobody here knows.
 			p.rest = before
-			return scheme, code, true
+			return c, true
 		}
 		p.rest = p.rest[1:]
 		p.skip(" \t")
-		if value := p.value(); strings.EqualFold(name, "error") {
-			code = value
-		}
+		c.set(name, p.value())
 	}
 }
 

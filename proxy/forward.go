@@ -121,6 +121,9 @@ func (rt *route) address(pr *httputil.ProxyRequest, target string) {
 // answered looks at the head of an upstream's answer before it goes to the client.
 func (g *Gateway) answered(ctx context.Context, x *exchange, res *http.Response) error {
 	x.route.cleanAnswer(res.Header)
+	if err := g.challenged(x, res); err != nil {
+		return err
+	}
 	switch {
 	case res.StatusCode == http.StatusSwitchingProtocols:
 		if !strings.EqualFold(res.Header.Get("Upgrade"), "websocket") || res.Request.Header.Get("Upgrade") == "" {
@@ -138,6 +141,9 @@ func (g *Gateway) answered(ctx context.Context, x *exchange, res *http.Response)
 func (x *exchange) failure(r *http.Request, err error) error {
 	if e, ok := errors.AsType[*renewalError](err); ok {
 		return e.err
+	}
+	if asksForLogin(err) {
+		return err
 	}
 	if b := x.body; b != nil {
 		switch {

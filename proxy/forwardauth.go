@@ -171,10 +171,7 @@ func (g *Gateway) loginFor(x *exchange, r *http.Request, err error) string {
 	if long != nil || g.hosts.find(x.client.host) != g.hosts.public {
 		here = "/"
 	}
-	login := g.origin + g.loginURL(here)
-	if e, ok := errors.AsType[*session.RefreshError](err); ok {
-		login += g.demand(e.Demand)
-	}
+	login := g.origin + g.loginURLFor(here, g.problemOf(err).demand)
 	q := classify(r)
 	if errors.Is(err, session.ErrNoSession) && !g.cfg.Cookie.Lax && q.crossSite && q.topLevel && q.navigation {
 		login += "&" + url.Values{resumeParam: {"1"}}.Encode()

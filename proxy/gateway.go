@@ -52,6 +52,10 @@ type Config struct {
 	// LoginParams are the parameters that /bff/login passes on to the provider.
 	LoginParams []string
 
+	// ClaimsChallenges says that the provider's APIs ask for a login with claims of its own
+	// by a 401 insufficient_claims, as those of Entra ID do.
+	ClaimsChallenges bool
+
 	Sessions *session.Manager // required
 	Provider *oidc.Client     // required
 

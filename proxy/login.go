@@ -63,7 +63,7 @@ func (g *Gateway) login(w http.ResponseWriter, r *http.Request) error {
 		redirect(w, http.StatusFound, returnURL)
 		return nil
 	}
-	err = g.startLogin(w, r, returnURL, params, replaces)
+	err = g.startLogin(w, r, returnURL, params, g.openDemand(query.Get(demandParam)), replaces)
 	if err != nil && silent && framed(r) {
 		// The page around it waits for a word, whatever went wrong.
 		g.cfg.Log.InfoContext(r.Context(), "silent login failed", "err", err)
@@ -103,7 +103,7 @@ func (g *Gateway) loginParams(query url.Values) (url.Values, error) {
 	params := url.Values{}
 	for name, values := range query {
 		switch {
-		case name == "returnUrl", name == resumeParam:
+		case name == "returnUrl", name == resumeParam, name == demandParam:
 			continue
 		case !slices.Contains(g.cfg.LoginParams, name):
 			return nil, badRequest(loginUnknown)
@@ -128,11 +128,11 @@ func (g *Gateway) currentID(r *http.Request) (session.ID, error) {
 }
 
 // startLogin makes the attempt and sends the browser off.
-func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, returnURL string, params url.Values, replaces session.ID) error {
+func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, returnURL string, params url.Values, demand map[string]string, replaces session.ID) error {
 	binding, fresh := g.binding(r)
 	a := g.newAttempt(binding, replaces)
 	a.Silent = params.Get("prompt") == "none"
-	a.ask(params)
+	a.ask(params, demand)
 	sealed, err := g.sealState(state{id: a.ID, returnURL: returnURL})
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, returnURL s
 	ctx, cancel := context.WithTimeout(r.Context(), metadataWait)
 	defer cancel()
 	target, err := g.cfg.Provider.AuthorizationURL(ctx, oidc.AuthRequest{
-		State: sealed, Nonce: a.Nonce, Verifier: a.Verifier, Params: params,
+		State: sealed, Nonce: a.Nonce, Verifier: a.Verifier, Params: params, Demand: demand,
 	})
 	if err != nil {
 		return err

@@ -8,10 +8,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
@@ -91,6 +88,8 @@ type Problem struct {
 	LoginURL    string        // where a login mends it; local
 	Allow       string        // of a 405
 	ClearTicket bool          // the browser's ticket is worth nothing any more
+
+	demand map[string]string // what the login that mends it has to ask for
 
 	oauth  string      // error code of a protocol whose callers are machines (RFC 6749 §5.2); empty: none
 	status int         // in the place of the code's; zero: the code's
@@ -183,7 +182,7 @@ func (g *Gateway) problemOfRefresh(err error) *Problem {
 		p.Code, p.Detail = GatewayMisconfigured, "The gateway's own access to the sign-in service does not work. You are still signed in."
 	case session.Interaction:
 		p.Code, p.Detail = InteractionRequired, "The sign-in service wants to see you."
-		p.LoginURL = g.loginURL("/") + g.demand(e.Demand)
+		p.demand = e.Demand
 	case session.Denied:
 		// Of a token exchange: the session lives. If it did not, it would say so itself.
 		p.Code, p.Detail = AccessDenied, "The sign-in service refuses access."
@@ -199,6 +198,17 @@ func (g *Gateway) problemOfRefresh(err error) *Problem {
 	return p
 }
 
+// withLogin adds the login that mends a problem whose session goes on. The page knows best
+// where that should come back to.
+func (g *Gateway) withLogin(p *Problem) *Problem {
+	if p.LoginURL != "" || p.Code != InteractionRequired && p.Code != StepUpRequired {
+		return p
+	}
+	mended := *p
+	mended.LoginURL = g.loginURLFor("/", p.demand)
+	return &mended
+}
+
 // fail answers an error that a handler returned.
 func (g *Gateway) fail(x *exchange, r *http.Request, err error) {
 	// The client has left: there is nobody to answer, and whatever failed failed for
@@ -207,7 +217,7 @@ func (g *Gateway) fail(x *exchange, r *http.Request, err error) {
 		x.status, x.err = statusClientLeft, err
 		panic(http.ErrAbortHandler)
 	}
-	p := g.problemOf(err)
+	p := g.withLogin(g.problemOf(err))
 	x.code, x.err = p.Code, p.Err
 	g.tellRefusal(x, r, p)
 	if x.status != 0 { // The answer has begun.
@@ -297,16 +307,4 @@ func clearAnswer(h http.Header) {
 			delete(h, name)
 		}
 	}
-}
-
-// demand writes what the provider asked the next login for as further parameters of a
-// login URL, as far as /bff/login would take them.
-func (g *Gateway) demand(params map[string]string) string {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		if slices.Contains(g.cfg.LoginParams, name) {
-			b.WriteString("&" + url.QueryEscape(name) + "=" + url.QueryEscape(params[name]))
-		}
-	}
-	return b.String()
 }

@@ -81,7 +81,7 @@ func TestARefusedTokenIsReplacedOnceAndTheRequestRepeated(t *testing.T) {
 		{"once", 1, invalidToken, 200, 2, 1},
 		{"without an error", 1, `Bearer realm="api"`, 200, 2, 1},
 		{"always", 9, invalidToken, 401, 2, 1},
-		{"for its user's authentication", 1, `Bearer error="insufficient_user_authentication", acr_values="gold"`, 401, 1, 0},
+		{"for its user's authentication", 1, `Bearer error="insufficient_user_authentication"`, 401, 1, 0},
 		{"for its scope", 1, `Bearer error="insufficient_scope"`, 401, 1, 0},
 		{"by another scheme", 1, `Basic realm="x"`, 401, 1, 0},
 		{"without a challenge", 1, "", 401, 1, 0},

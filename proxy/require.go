@@ -4,13 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
 // Require is what a session must have to use a route. The zero Require asks nothing. Who
-// lacks something gets a 403, and the upstream hears nothing of it.
+// lacks a scope or a claim gets a 403, and who has not signed in as the route asks gets a
+// login that does; the upstream hears nothing of either.
 type Require struct {
 	// Scopes that all must have been granted: with the route's own token if that is the
 	// user's, else with the login's.
@@ -21,15 +25,35 @@ type Require struct {
 	// compared as JSON writes them. A name with dots that is no claim's is a path through
 	// objects: realm_access.roles.
 	Claims map[string][]string
+
+	// ACR are authentication context classes. The login must have had one of them, exactly;
+	// who lacks it is sent to a login that asks for them, in this order.
+	ACR []string
+
+	// MaxAge is how old the login may be, by the auth_time of the provider and with the
+	// provider client's clock skew; whole seconds, zero is any age. A login whose time the
+	// provider does not tell is too old.
+	MaxAge time.Duration
 }
 
 // none reports whether nothing is asked.
-func (q *Require) none() bool { return len(q.Scopes) == 0 && len(q.Claims) == 0 }
+func (q *Require) none() bool {
+	return len(q.Scopes) == 0 && len(q.Claims) == 0 && len(q.ACR) == 0 && q.MaxAge == 0
+}
 
-// met returns nil if the session has what is asked, or the *Problem. at is the user's
-// token for the route, if it has one.
+// demand is what the login must have been for this, nil if any will do.
+func (q *Require) demand() map[string]string {
+	var age string
+	if q.MaxAge > 0 {
+		age = strconv.FormatInt(int64(q.MaxAge/time.Second), 10)
+	}
+	return oidc.Demand(strings.Join(q.ACR, " "), age, "")
+}
+
+// met returns nil if the session has the scopes and claims that are asked, or the *Problem.
+// at is the user's token for the route, if it has one.
 func (q *Require) met(st *session.State, at session.AccessToken) error {
-	if q.none() {
+	if len(q.Scopes) == 0 && len(q.Claims) == 0 {
 		return nil
 	}
 	for name, values := range q.Claims {
@@ -90,6 +114,13 @@ func (q *Require) check(r *Route) error {
 		if name == "" || len(values) == 0 {
 			return fmt.Errorf("require: claim %q has no value that would do", name)
 		}
+	}
+	demand := q.demand()
+	if got := strings.Fields(demand["acr_values"]); !slices.Equal(got, q.ACR) {
+		return errors.New("require: acr has a value that no login can be asked for")
+	}
+	if q.MaxAge != 0 && (q.MaxAge%time.Second != 0 || demand["max_age"] == "") {
+		return errors.New("require: max_age is no number of whole seconds that a login can be asked for")
 	}
 	return nil
 }

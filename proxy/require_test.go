@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/cloakroom-bff/cloakroom/session"
 )
@@ -126,6 +127,11 @@ func TestARouteThatAsksTheImpossibleIsRefused(t *testing.T) {
 	for name, r := range map[string]Route{
 		"a requirement of nobody":         {Access: Optional, Require: Require{Scopes: []string{"read"}}},
 		"a claim without value":           {Require: Require{Claims: map[string][]string{"a": {}}}},
+		"a login that nobody needs":       {Access: Optional, Require: Require{MaxAge: time.Minute}},
+		"a login of a strange kind":       {Require: Require{ACR: []string{"gold\n"}}},
+		"two kinds of login in one":       {Require: Require{ACR: []string{"gold silver"}}},
+		"a login of half a second":        {Require: Require{MaxAge: time.Second / 2}},
+		"a login of the future":           {Require: Require{MaxAge: -time.Second}},
 		"a claim without name":            {Require: Require{Claims: map[string][]string{"": {"a"}}}},
 		"an exchange without a session":   {Access: Public, Token: ExchangedToken},
 		"a client's token nobody gets":    {Token: UserOrClientToken},

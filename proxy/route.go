@@ -21,6 +21,7 @@ type route struct {
 	base    string   // path of the upstream, without a slash at its end
 	sets    []setting
 	removes map[string]bool
+	demand  map[string]string // what the login must have been; nil: any will do
 	hygiene *hygiene
 	proxy   *httputil.ReverseProxy // or
 	files   *files
@@ -144,7 +145,10 @@ func newRoute(r Route, h *hygiene) (*route, error) {
 	if r.MaxBody == 0 {
 		r.MaxBody = 10 << 20
 	}
-	rt := &route{Route: r, methods: methodsOf(r), strip: strings.TrimSuffix(r.StripPrefix, "/"), hygiene: h}
+	rt := &route{
+		Route: r, methods: methodsOf(r), strip: strings.TrimSuffix(r.StripPrefix, "/"),
+		demand: r.Require.demand(), hygiene: h,
+	}
 	if r.Upstream != nil {
 		rt.base = strings.TrimSuffix(r.Upstream.EscapedPath(), "/")
 	}

@@ -50,6 +50,9 @@ func (g *Gateway) fetch(ctx context.Context, x *exchange, rt *route) error {
 		if err := rt.Require.met(x.state, at); err != nil {
 			return err
 		}
+		if err := g.checkLogin(rt, x.state); err != nil {
+			return err
+		}
 	}
 	switch x.kind {
 	case ExchangedToken:

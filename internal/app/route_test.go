@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/config"
 	"github.com/cloakroom-bff/cloakroom/proxy"
@@ -22,13 +23,13 @@ func TestARoutesTokenAndRequirementsAreWired(t *testing.T) {
 	}
 	got := newRoute(config.Route{
 		Upstream: []*url.URL{up}, Audience: "orders", Resource: "urn:r", Scopes: []string{"write", "read"},
-		Require: config.Require{Scopes: []string{"read"}, Claims: map[string][]string{"groups": {"staff"}}},
+		Require: config.Require{Scopes: []string{"read"}, Claims: map[string][]string{"groups": {"staff"}}, ACR: " phr  phrh", MaxAge: time.Hour},
 	})
 	// In one order, so that two routes that ask for the same share a token.
 	if want := (session.Target{Audience: "orders", Resource: "urn:r", Scope: "read write"}); got.Target != want {
 		t.Errorf("asks for %v", got.Target)
 	}
-	if want := (proxy.Require{Scopes: []string{"read"}, Claims: map[string][]string{"groups": {"staff"}}}); !reflect.DeepEqual(got.Require, want) {
+	if want := (proxy.Require{Scopes: []string{"read"}, Claims: map[string][]string{"groups": {"staff"}}, ACR: []string{"phr", "phrh"}, MaxAge: time.Hour}); !reflect.DeepEqual(got.Require, want) {
 		t.Errorf("requires %v", got.Require)
 	}
 }

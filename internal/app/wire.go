@@ -251,6 +251,7 @@ func newGateway(cfg *config.Config, a *App, x extras) (*proxy.Gateway, error) {
 	for i, r := range cfg.Routes {
 		routes[i] = newRoute(r)
 	}
+	known, _ := preset.Find(cfg.Provider.Preset) // the zero Preset knows nothing
 	return proxy.New(proxy.Config{
 		PublicURL: cfg.PublicURL, BasePath: cfg.BasePath, PostLogoutURL: cfg.PostLogoutURL,
 		Cookie: proxy.Cookie{
@@ -258,7 +259,8 @@ func newGateway(cfg *config.Config, a *App, x extras) (*proxy.Gateway, error) {
 			UntilBrowserCloses: !cfg.Session.Cookie.Persistent,
 		},
 		TrustedProxies: cfg.TrustedProxies, Routes: routes, LoginParams: cfg.Provider.LoginParams,
-		Sessions: a.sessions, Provider: a.provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout,
+		ClaimsChallenges: known.ClaimsChallenges,
+		Sessions:         a.sessions, Provider: a.provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout,
 		Observe: a.metrics.Request, ObserveStream: a.metrics.Stream, Refused: a.audit.Refused, Log: x.log,
 	})
 }
@@ -269,7 +271,7 @@ func newRoute(r config.Route) proxy.Route {
 		Access:          map[config.Access]proxy.Access{config.Required: proxy.Required, config.Optional: proxy.Optional, config.Public: proxy.Public}[r.Access],
 		Token:           tokenKind(r.Token),
 		Target:          targetOf(r),
-		Require:         proxy.Require{Scopes: r.Require.Scopes, Claims: r.Require.Claims},
+		Require:         proxy.Require{Scopes: r.Require.Scopes, Claims: r.Require.Claims, ACR: strings.Fields(r.Require.ACR), MaxAge: r.Require.MaxAge},
 		Unauthenticated: map[config.Unauthenticated]proxy.Unauthenticated{config.ByRequest: proxy.ByRequest, config.Login: proxy.Login, config.Deny: proxy.Deny}[r.Unauthenticated],
 		SetHeaders:      make(map[string]string, len(r.SetHeaders)),
 		RemoveHeaders:   r.RemoveHeaders, Timeout: r.Timeout, StreamMaxAge: r.StreamMaxAge, MaxBody: r.MaxBody,

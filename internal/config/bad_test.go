@@ -132,6 +132,10 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"a scope twice", "    upstream", "    scopes: [a, b, a]\n    upstream", "10:20: routes[0].scopes[2]: is there twice: keep one"},
 	{"a claim of anybody", "    upstream", "    access: optional\n    require: {claims: {groups: staff}}\n    upstream", "11:15: routes[0].require.claims: access optional lets requests without a session pass, so that this keeps nobody out: write access: required"},
 	{"a scope of anybody", "    upstream", "    access: public\n    require: {scopes: [read]}\n    upstream", "11:15: routes[0].require.scopes: access public lets requests without a session pass, so that this keeps nobody out: write access: required"},
+	{"a step-up of anybody", "    upstream", "    access: public\n    require: {acr: gold}\n    upstream", "11:20: routes[0].require.acr: access public lets requests without a session pass, so that this keeps nobody out: write access: required"},
+	{"a fresh login of anybody", "    upstream", "    access: optional\n    require: {max_age: 60}\n    upstream", "11:24: routes[0].require.max_age: access optional lets requests without a session pass, so that this keeps nobody out: write access: required"},
+	{"a step-up to nothing", "    upstream", "    require: {acr: \" \"}\n    upstream", "10:20: routes[0].require.acr: names no authentication context that a login can be asked for: write one, or several with spaces between them, such as phr phrh"},
+	{"a login of half a second", "    upstream", "    require: {max_age: 500ms}\n    upstream", "10:24: routes[0].require.max_age: cannot be asked for at a login: write whole seconds, at most ten years of them"},
 	{"a claim without value", "    upstream", "    require: {claims: {groups: []}}\n    upstream", "10:24: routes[0].require.claims.groups: has no value that would do: write one, or a list of them"},
 
 	// Presets, and what they are made of.
@@ -152,7 +156,6 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"forward-auth for nobody", "session:\n", "forward_auth: {listen: \":4181\"}\nsession:\n", "6:24: forward_auth.listen: believes trusted proxies only, and there are none: write the ingress's network into trusted_proxies"},
 	{"two upstreams", "http://orders:9000", "[\"http://a:1\", \"http://b:1\"]", "10:5: routes[0].upstream: not supported yet: write one URL"},
 	{"h2c", "http://orders:9000", "h2c://orders:9000", "10:15: routes[0].upstream: not supported yet: write http:// or https://"},
-	{"a step-up", "    upstream", "    require: {acr: gold}\n    upstream", "10:20: routes[0].require.acr: not supported yet: leave it out"},
 	{"a key by JWT", "  issuer", "  client_auth: private_key_jwt\n  issuer", "3:16: provider.client_auth: not supported yet: write client_secret_basic or client_secret_post"},
 }
 

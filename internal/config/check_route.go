@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // element is the path of an element of a list.
@@ -130,9 +131,12 @@ func (r *reader) checkToken(path string, rt *Route, c *Config) {
 // checkRequire looks at what a session must have.
 func (r *reader) checkRequire(path string, rt *Route) {
 	require := path + ".require"
-	scopes, claims := require+".scopes", require+".claims"
+	scopes, claims, acr, age := require+".scopes", require+".claims", require+".acr", require+".max_age"
 	if rt.Access != Required && r.sound(path+".access") {
-		for at, set := range map[string]bool{scopes: len(rt.Require.Scopes) > 0, claims: len(rt.Require.Claims) > 0} {
+		for at, set := range map[string]bool{
+			scopes: len(rt.Require.Scopes) > 0, claims: len(rt.Require.Claims) > 0,
+			acr: rt.Require.ACR != "", age: rt.Require.MaxAge != 0,
+		} {
 			if set && r.sound(at) {
 				r.problem(at, "access %s lets requests without a session pass, so that this keeps nobody out: write access: required", rt.Access)
 			}
@@ -144,6 +148,20 @@ func (r *reader) checkRequire(path string, rt *Route) {
 			r.problem(at, "has no value that would do: write one, or a list of them")
 		}
 	}
+	if r.sound(acr) && rt.Require.ACR != "" && !classes(rt.Require.ACR) {
+		r.problem(acr, "names no authentication context that a login can be asked for: write one, or several with spaces between them, such as phr phrh")
+	}
+	if r.sound(age) && (rt.Require.MaxAge%time.Second != 0 || rt.Require.MaxAge > tenYears) {
+		r.problem(age, "cannot be asked for at a login: write whole seconds, at most ten years of them")
+	}
+}
+
+// tenYears is the oldest login that a provider is asked for.
+const tenYears = 10 * 365 * 24 * time.Hour
+
+// classes reports whether s is what acr_values can be: words of printable ASCII, not many.
+func classes(s string) bool {
+	return len(strings.Fields(s)) > 0 && len(s) <= 512 && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c > '~' })
 }
 
 // checkHeaders looks at the names of headers, and at claims where there is no user.

@@ -249,7 +249,7 @@ type Route struct {
 type Require struct {
 	Scopes []string
 	Claims map[string][]string
-	ACR    string
+	ACR    string        // one or several, separated by spaces; empty: any
 	MaxAge time.Duration // 0: any
 }
 

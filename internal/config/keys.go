@@ -136,7 +136,7 @@ func (rt *Route) keys() group {
 		{"require", group{
 			{"scopes", series[string]{&rt.Require.Scopes, scope, false}, []string{}, "", "Scopes that the session must have."},
 			{"claims", table[[]string]{&rt.Require.Claims, func(to *[]string) field { return series[string]{to, anyText, true} }}, map[string]string{}, "", "Claims that the session must have; on a list, membership."},
-			{"acr", anyText(&rt.Require.ACR), "", "", "Authentication context that the login must have had."},
+			{"acr", anyText(&rt.Require.ACR), "", "", "Authentication context that the login must have had; one of several, separated by spaces."},
 			{"max_age", maxAge(&rt.Require.MaxAge), 0, "", "How old the login may be; 0 is any age."},
 		}, nil, "", "What a session must have."},
 		{"unauthenticated", oneOf(&rt.Unauthenticated, ByRequest, Login, Deny), string(ByRequest), "", "How a request without a session is answered."},

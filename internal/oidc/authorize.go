@@ -36,7 +36,8 @@ func (c *Config) ownParam(name string) bool {
 //
 // A request's Params win over the configured AuthorizeParams, but for acr_values and
 // max_age, which Exchange checks: there the operator's acr_values stand, and the smaller
-// max_age. A parameter of the gateway's own in Params is a *LoginError.
+// max_age. Its Demand wins over both, as far as it is stricter. A parameter of the gateway's
+// own in Params is a *LoginError.
 func (c *Client) AuthorizationURL(ctx context.Context, a AuthRequest) (string, error) {
 	params, err := c.loginParams(a)
 	if err != nil {
@@ -88,9 +89,12 @@ func (c *Client) loginParams(a AuthRequest) (map[string]string, error) {
 			params[name] = values[0]
 		}
 	}
-	d, err := c.demand(a)
+	d, err := c.asked(a)
 	if err != nil {
 		return nil, err
+	}
+	if d.claims != "" {
+		params["claims"] = d.claims
 	}
 	if len(d.acr) > 0 {
 		params["acr_values"] = strings.Join(d.acr, " ")
@@ -99,50 +103,6 @@ func (c *Client) loginParams(a AuthRequest) (map[string]string, error) {
 		params["max_age"] = strconv.FormatInt(int64(d.maxAge/time.Second), 10)
 	}
 	return params, nil
-}
-
-// demand is what an ID token must prove because the login asked for it. A user can strike
-// a parameter from the authorization request, so that what was asked for is worth nothing
-// until it is checked.
-type demand struct {
-	acr     []string      // one of them; none: any
-	maxAge  time.Duration // since the user was seen
-	limited bool          // there is a maxAge
-}
-
-// demand reads it from the configuration and the request.
-func (c *Client) demand(a AuthRequest) (demand, error) {
-	var d demand
-	acr := c.cfg.AuthorizeParams["acr_values"]
-	if acr == "" {
-		acr = a.Params.Get("acr_values")
-	}
-	d.acr = strings.Fields(acr)
-	for _, s := range []string{c.cfg.AuthorizeParams["max_age"], a.Params.Get("max_age")} {
-		if s == "" {
-			continue
-		}
-		age, err := maxAgeOf(s)
-		if err != nil {
-			return demand{}, err
-		}
-		if !d.limited || age < d.maxAge {
-			d.maxAge, d.limited = age, true
-		}
-	}
-	return d, nil
-}
-
-// maxAgeOf reads a max_age: seconds, at most ten years of them.
-func maxAgeOf(s string) (time.Duration, error) {
-	if s == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || n > uint64(farthest/time.Second) {
-		return 0, fmt.Errorf("max_age %q is no number of seconds", short(s))
-	}
-	return time.Duration(n) * time.Second, nil
 }
 
 // CheckIssuer judges the iss parameter of an authorization response, good or bad

@@ -36,7 +36,7 @@ func (c *Client) ceiling(t *idToken) (time.Time, error) {
 	}
 	seen, ok := t.time("auth_time")
 	if !ok {
-		return end, nil // checkDemand has refused it
+		return end, nil // the demand has refused it
 	}
 	old := seen.Add(age)
 	if least := now.Add(leastSession); old.Before(least) {

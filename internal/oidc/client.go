@@ -185,8 +185,10 @@ var ErrForeign = errors.New("oidc: token of another issuer or client")
 
 // LoginError is a login that the provider, or a check of ours, refused.
 type LoginError struct {
-	Code string // the provider's error code, "" where a check of ours failed
-	Err  error  // detail for the log; never for the browser
+	// Code is the provider's error code. Where a check of ours failed it is "", but
+	// [DemandUnmet] where the ID token does not bring what the login asked for.
+	Code string
+	Err  error // detail for the log; never for the browser
 }
 
 // Error implements error.
@@ -201,6 +203,10 @@ type AuthRequest struct {
 	Nonce    string
 	Verifier string     // PKCE, RFC 7636 §4.1
 	Params   url.Values // allow-listed parameters of /bff/login; nil for none
+
+	// Demand is what a route, an API or the provider wants this login to bring, as [Demand]
+	// returns it; nil for nothing. It must not come from a browser.
+	Demand map[string]string
 }
 
 // Owns reports whether a grant is of this client's issuer, or one of its tenants, and of

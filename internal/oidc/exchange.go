@@ -18,10 +18,11 @@ import (
 // (Operator). If the userinfo endpoint is to be asked and does not answer, there is no
 // login: a session would lack the claims that routes go by, for as long as it lives.
 //
-// a needs State no more; Params must be those of the authorization request, since
-// acr_values and max_age are checked.
+// a needs State no more; Params and Demand must be those of the authorization request, since
+// acr_values and max_age are checked. If the ID token does not bring them, the *LoginError
+// has the code DemandUnmet.
 func (c *Client) Exchange(ctx context.Context, code string, a AuthRequest) (*session.Grant, error) {
-	d, err := c.demand(a)
+	d, err := c.asked(a)
 	if err != nil {
 		return nil, &LoginError{Code: "invalid_request", Err: err}
 	}
@@ -50,7 +51,7 @@ func (c *Client) Exchange(ctx context.Context, code string, a AuthRequest) (*ses
 }
 
 // identify makes sure who has logged in.
-func (c *Client) identify(ctx context.Context, m *metadata, got *tokens, nonce string, d demand) (*idToken, error) {
+func (c *Client) identify(ctx context.Context, m *metadata, got *tokens, nonce string, d asked) (*idToken, error) {
 	if got.id == "" {
 		return nil, &LoginError{Err: errors.New("the token endpoint's answer has no id_token")}
 	}
@@ -65,7 +66,7 @@ func (c *Client) identify(ctx context.Context, m *metadata, got *tokens, nonce s
 		t.ends, err = c.ceiling(t)
 	}
 	if err != nil {
-		return nil, &LoginError{Err: fmt.Errorf("ID token: %w", err)}
+		return nil, &LoginError{Code: unmet(err), Err: fmt.Errorf("ID token: %w", err)}
 	}
 	if c.cfg.UserInfo {
 		return t, c.addUserInfo(ctx, m, t, got.access.Token)
@@ -74,7 +75,7 @@ func (c *Client) identify(ctx context.Context, m *metadata, got *tokens, nonce s
 }
 
 // checkLogin makes all checks of an ID token that begins a session.
-func (c *Client) checkLogin(m *metadata, t *idToken, got *tokens, nonce string, d demand) error {
+func (c *Client) checkLogin(m *metadata, t *idToken, got *tokens, nonce string, d asked) error {
 	now, skew := c.now(), c.cfg.ClockSkew
 	return firstOf(
 		t.checkIssuer(&c.cfg, m),
@@ -84,7 +85,7 @@ func (c *Client) checkLogin(m *metadata, t *idToken, got *tokens, nonce string, 
 		t.checkTimes(now, skew),
 		t.checkNonce(nonce),
 		t.checkAccessToken(got.access.Token),
-		t.checkDemand(d, now, skew),
+		d.check(t.claims.text("acr"), t.authTime(), now, skew),
 	)
 }
 

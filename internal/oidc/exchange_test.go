@@ -163,12 +163,15 @@ func TestWhatTheLoginAskedForIsChecked(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		params url.Values
+		demand map[string]string
 		ignore bool
 		want   bool
 	}{
-		{"acr is met", url.Values{"acr_values": {"gold silver"}}, false, true},
-		{"acr is ignored", url.Values{"acr_values": {"gold"}}, true, false},
-		{"max_age is met", url.Values{"max_age": {"60"}}, false, true},
+		{"acr is met", url.Values{"acr_values": {"gold silver"}}, nil, false, true},
+		{"acr is ignored", url.Values{"acr_values": {"gold"}}, nil, true, false},
+		{"max_age is met", url.Values{"max_age": {"60"}}, nil, false, true},
+		{"a demand is met", url.Values{"acr_values": {"silver"}}, map[string]string{"acr_values": "gold"}, false, true},
+		{"a demand is ignored", nil, map[string]string{"acr_values": "gold"}, true, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -179,7 +182,7 @@ func TestWhatTheLoginAskedForIsChecked(t *testing.T) {
 			}
 			b.login() // a session that could be passed off as enough
 			a := attempt()
-			a.Params = row.params
+			a.Params, a.Demand = row.params, row.demand
 			_, err = b.try(a)
 			if row.want {
 				if err != nil {
@@ -187,7 +190,9 @@ func TestWhatTheLoginAskedForIsChecked(t *testing.T) {
 				}
 				return
 			}
-			wantRefusal(t, err)
+			if refused := refusalOf(t, err); refused.Code != oidc.DemandUnmet {
+				t.Errorf("refused as %q: %v", refused.Code, err)
+			}
 		})
 	}
 }

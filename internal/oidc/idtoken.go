@@ -172,31 +172,6 @@ func (c claims) checkTimes(now time.Time, skew time.Duration) error {
 	return nil
 }
 
-// checkDemand judges what the login asked for (§3.1.3.7, 12 and 13).
-func (t *idToken) checkDemand(d demand, now time.Time, skew time.Duration) error {
-	if len(d.acr) > 0 {
-		acr := t.claims.text("acr")
-		met := false
-		for _, wanted := range d.acr {
-			met = met || acr == wanted
-		}
-		if !met {
-			return fmt.Errorf("acr is %q, and %q was asked for", short(acr), d.acr)
-		}
-	}
-	if !d.limited {
-		return nil
-	}
-	seen, ok := t.claims.time("auth_time")
-	switch {
-	case !ok:
-		return errors.New("auth_time is missing, though max_age was asked for")
-	case now.After(seen.Add(d.maxAge + skew)):
-		return fmt.Errorf("the user was seen %s ago, and max_age is %s", now.Sub(seen).Round(time.Second), d.maxAge)
-	}
-	return nil
-}
-
 // checkAccessToken compares at_hash, if it is there (§3.1.3.8).
 func (t *idToken) checkAccessToken(access session.Token) error {
 	if _, there := t.claims["at_hash"]; !there {

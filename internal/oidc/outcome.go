@@ -1,7 +1,6 @@
 package oidc
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -135,29 +134,15 @@ func (a *answer) wantsUser() bool {
 
 // demand is what the login that mends an Interaction has to ask for.
 func (a *answer) demand() map[string]string {
-	const most = 4 << 10 // it travels in a URL
-	demand := make(map[string]string)
-	if acr := a.text("acr_values"); acr != "" && len(acr) <= most {
-		demand["acr_values"] = acr
-	}
 	age := a.text("max_age")
 	if age == "" && a.has("max_age") {
 		age = string(a.members["max_age"])
-	}
-	if _, err := maxAgeOf(age); err == nil && age != "" {
-		demand["max_age"] = age
 	}
 	wanted := a.text("claims") // Entra sends the object as a string
 	if wanted == "" && a.has("claims") {
 		wanted = string(a.members["claims"])
 	}
-	if strings.HasPrefix(wanted, "{") && len(wanted) <= most && json.Valid([]byte(wanted)) {
-		demand["claims"] = wanted
-	}
-	if len(demand) == 0 {
-		return nil
-	}
-	return demand
+	return Demand(a.text("acr_values"), age, wanted)
 }
 
 func failure(class session.Class, code, detail string) *session.RefreshError {

@@ -52,6 +52,9 @@ type Preset struct {
 	// DeadTokenErrors are error codes that say of a refresh token what invalid_grant says
 	// elsewhere.
 	DeadTokenErrors []string
+	// ClaimsChallenges says that its APIs ask for another login by a 401 insufficient_claims,
+	// with the claims that the login has to ask for.
+	ClaimsChallenges bool
 	// Rotation is what an exchange does to the refresh token that was presented.
 	Rotation Rotation
 	// RefreshLife is how long a refresh token lives unused unless the provider is told

@@ -39,6 +39,8 @@ func All() []Preset {
 			RefreshScopes: []string{"openid", "profile", "offline_access"},
 			Rotation:      Overlapping,
 			LogoutHint:    "login_hint",
+
+			ClaimsChallenges: true, // continuous access evaluation
 		},
 		{
 			Name:             "okta",
