@@ -23,7 +23,7 @@ func (f *fleet) openStream(g *gateway, ticket, path, header string) *bufio.Reade
 	}
 	f.t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
-	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nSec-Fetch-Site: same-origin\r\nCookie: cloakroom=%s\r\n%s\r\n\r\n",
+	_, _ = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nSec-Fetch-Site: same-origin\r\nCookie: cloakroom=%s\r\n%s\r\n\r\n",
 		path, strings.TrimPrefix(f.url, "http://"), f.url, ticket, header)
 	r := bufio.NewReader(c)
 	res, err := http.ReadResponse(r, nil)
