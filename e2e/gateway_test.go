@@ -47,7 +47,8 @@ func newGateway(t *testing.T) *gateway {
 	}
 }
 
-// configure writes config.yaml: an API below /api/ for who is signed in, a page for all.
+// configure writes config.yaml: an API below /api/ for who is signed in, a vault in it for who
+// did so in a strong way, a page for all.
 func (g *gateway) configure(c client, upstream string) {
 	g.t.Helper()
 	key, err := exec.CommandContext(g.t.Context(), binary, "keys", "new").Output()
@@ -73,11 +74,14 @@ routes:
   - path: /api/
     upstream: %s
     headers: {set: {X-User: "{claims.sub}"}}
+  - path: /api/vault/
+    upstream: %s
+    require: {acr: phr, max_age: 1h}
   - path: /
     files: ./dist
     access: public
 log: {level: debug}
-`, g.url, "127.0.0.1:"+port(g.url), "127.0.0.1:"+port(g.admin), c.issuer, c.id, strings.Join(c.lines, "\n  "), upstream))
+`, g.url, "127.0.0.1:"+port(g.url), "127.0.0.1:"+port(g.admin), c.issuer, c.id, strings.Join(c.lines, "\n  "), upstream, upstream))
 }
 
 func (g *gateway) write(name string, data []byte) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -15,8 +16,9 @@ import (
 type upstream struct {
 	url string
 
-	mu    sync.Mutex
-	calls []call
+	mu     sync.Mutex
+	calls  []call
+	strict string // the first Authorization that came to /api/strict/
 }
 
 type call struct {
@@ -33,7 +35,8 @@ func startUpstream(t *testing.T) *upstream {
 	return u
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. Below /api/strict/ the first token is not good enough: its
+// user has to sign in again (RFC 9470).
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	raw, err := httputil.DumpRequest(r, true)
 	if err != nil {
@@ -42,7 +45,17 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	u.mu.Lock()
 	u.calls = append(u.calls, call{r.Header.Get("Authorization"), string(raw)})
+	strict := strings.HasPrefix(r.URL.Path, "/api/strict/")
+	if strict && u.strict == "" {
+		u.strict = r.Header.Get("Authorization")
+	}
+	weak := strict && u.strict == r.Header.Get("Authorization")
 	u.mu.Unlock()
+	if weak {
+		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_user_authentication", error_description="Sign in with a passkey.", acr_values="phr", max_age="300"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]string{"user": r.Header.Get("X-User"), "path": r.URL.Path})
 }

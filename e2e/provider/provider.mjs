@@ -9,7 +9,7 @@
 //   GET  /control/minted     every code and token that ever left, to search for
 //   POST /control/lifetime   {"access": 60}: seconds, for access tokens from now on
 import { createServer } from 'node:http';
-import { Provider } from 'oidc-provider';
+import { Provider, interactionPolicy } from 'oidc-provider';
 
 const app = process.env.APP ?? 'http://localhost:8080';
 const api = 'https://api.example.test/';
@@ -50,6 +50,12 @@ class Shelf {
 const liveRefreshTokens = () => [...shelf].filter(([name, { value, until }]) =>
   name.startsWith('RefreshToken/') && !value.consumed && until > Date.now()).length;
 
+// The package takes acr_values for a wish that may be passed over. Here it is none: who did
+// not sign in that way does it now, as well as he can.
+const policy = interactionPolicy.base();
+policy.get('login').checks.add(new interactionPolicy.Check('acr_values', 'another kind of sign-in is asked for',
+  ({ oidc }) => Boolean(oidc.params.acr_values) && !oidc.result?.login && !oidc.params.acr_values.split(' ').includes(oidc.acr)));
+
 // What the suite counts.
 const minted = new Set();
 const presented = new Map(); // refresh token → how often it came
@@ -76,7 +82,8 @@ function makeProvider(issuer) {
     rotateRefreshToken: true,
     issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
     ttl: { AccessToken: () => lifetime.access, RefreshToken: () => 3600 },
-    interactions: { url: (_, interaction) => `/sign-in/${interaction.uid}` },
+    acrValues: ['pwd', 'phr'],
+    interactions: { policy, url: (_, interaction) => `/sign-in/${interaction.uid}` },
     async loadExistingGrant({ oidc: { client, session } }) { // a first-party client asks for no consent
       const known = session.grantIdFor(client.clientId);
       const old = known && await op.Grant.find(known);
@@ -144,8 +151,11 @@ async function bodyOf(request) {
 async function signIn(op, request, response) {
   if (request.method !== 'POST')
     return response.setHeader('content-type', 'text/html; charset=utf-8').end(page);
-  const login = new URLSearchParams(await bodyOf(request)).get('login');
-  const result = login === 'deny' ? { error: 'access_denied' } : { login: { accountId: login } };
+  const form = new URLSearchParams(await bodyOf(request));
+  const login = form.get('login');
+  const { params } = await op.interactionDetails(request, response);
+  const acr = form.has('password') ? 'pwd' : params.acr_values?.split(' ')[0];
+  const result = login === 'deny' ? { error: 'access_denied' } : { login: { accountId: login, acr } };
   return op.interactionFinished(request, response, result);
 }
 
