@@ -68,6 +68,9 @@ func (d dialect) original(r *http.Request, rest string) (*http.Request, error) {
 	}
 	target, host = said.withURL(target, host)
 	said.sole("scheme", "X-Forwarded-Proto")
+	// Some frameworks serve the path that this one names.
+	said.agree("target", target, "X-Rewrite-Url")
+	said.agree("host", host, "X-Original-Host")
 	if f := last(r.Header["Forwarded"]); f != "" {
 		said.same("host", host, forwarded(f, "host"))
 	}

@@ -102,6 +102,11 @@ func (g *Gateway) verify(x *exchange, r *http.Request, d dialect) error {
 	case rt == nil:
 		return &Problem{Code: NotFound, Detail: "The gateway's own endpoints are reached at its public listener. Send " + g.base + "/ there."}
 	}
+	for _, name := range overrides { // which the front proxy would pass on
+		if rt.oversteps(r.Header[name]) {
+			return &Problem{Code: MethodNotAllowed, Allow: strings.Join(rt.methods, ", ")}
+		}
+	}
 	if err := g.authorise(x, r, rt); err != nil {
 		return g.refuse(x, r, rt, d, err)
 	}

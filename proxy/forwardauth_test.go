@@ -191,6 +191,8 @@ func TestNothingOfTheOriginalRequestIsGuessed(t *testing.T) {
 		{"X-Original-URL says another host", "GET /verify/traefik", forwarded + "\r\nX-Original-URL: https://evil.example/api/"},
 		{"X-Original-URI says another target", "GET /verify/haproxy", forwarded + "\r\nX-Original-URI: /"},
 		{"X-Original-URI says nothing", "GET /verify/haproxy", forwarded + "\r\nX-Original-URI:"},
+		{"X-Rewrite-URL says another target", "GET /verify/haproxy", forwarded + "\r\nX-Rewrite-URL: /"},
+		{"X-Original-Host says another host", "GET /verify/haproxy", forwarded + "\r\nX-Original-Host: evil.example"},
 		{"X-Original-Method says another method", "GET /verify/haproxy", forwarded + "\r\nX-Original-Method: HEAD"},
 		{"a target that is a URL", "GET /verify/traefik", "X-Forwarded-Method: GET\r\nX-Forwarded-Uri: https://" + publicHost + "/api/\r\nX-Forwarded-Host: " + publicHost},
 		{"a target without a slash", "GET /verify/traefik", "X-Forwarded-Method: GET\r\nX-Forwarded-Uri: api/\r\nX-Forwarded-Host: " + publicHost},
@@ -280,6 +282,17 @@ func TestAFrontProxyIsAskedByTheSameRoutes(t *testing.T) {
 	for _, d := range dialects { // the bytes of the target, with both slashes
 		if res := f.ask(t, d, question{"GET", "/deep/a%2Fb//c?q=%zz", publicHost}, "X-CSRF: 1", "Cookie: "+f.cookie(ticket)); res.StatusCode != http.StatusOK {
 			t.Errorf("%s: %d %s", d, res.StatusCode, res.Header.Get("Cloakroom-Error"))
+		}
+	}
+}
+
+func TestAMethodOverrideBehindAFrontProxyDoesNotReachAMethodThatTheRouteHasNot(t *testing.T) {
+	f := entrance(t)
+	_, ticket := f.signIn(t, time.Hour)
+	for path, want := range map[string]int{"/api/": http.StatusOK, "/api/admin/": http.StatusMethodNotAllowed} {
+		res := f.ask(t, traefik, question{"GET", path, publicHost}, "X-CSRF: 1", "Cookie: "+f.cookie(ticket), "X-HTTP-Method-Override: delete")
+		if res.StatusCode != want {
+			t.Errorf("%s: %d %s", path, res.StatusCode, res.Header.Get("Cloakroom-Error"))
 		}
 	}
 }

@@ -190,17 +190,19 @@ var overrides = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method
 // narrowMethod removes a method override that would reach a method that the route does
 // not have.
 func (rt *route) narrowMethod(out http.Header) {
-	if len(rt.methods) == 0 {
-		return
-	}
 	for _, name := range overrides {
-		for _, m := range out[name] {
-			if !slices.Contains(rt.methods, strings.ToUpper(strings.TrimSpace(m))) {
-				delete(out, name)
-				break
-			}
+		if rt.oversteps(out[name]) {
+			delete(out, name)
 		}
 	}
+}
+
+// oversteps reports whether one of the overrides names a method that the route does not
+// have.
+func (rt *route) oversteps(methods []string) bool {
+	return len(rt.methods) > 0 && slices.ContainsFunc(methods, func(m string) bool {
+		return !slices.Contains(rt.methods, strings.ToUpper(strings.TrimSpace(m)))
+	})
 }
 
 // via is our entry in the Via header (RFC 9110 §7.6.3).
