@@ -10,10 +10,16 @@
 //
 //	npm ci --prefix e2e/provider && npm ci --prefix e2e/auth0
 //	(cd e2e/dex && CGO_ENABLED=0 go build -o bin/dex github.com/dexidp/dex/cmd/dex)
+//	(cd e2e/caddy && CGO_ENABLED=0 go build -o bin/caddy github.com/caddyserver/caddy/v2/cmd/caddy)
+//	(cd e2e/traefik && CGO_ENABLED=0 go build -o bin/traefik github.com/traefik/traefik/v3/cmd/traefik)
+//	apt-get install nginx-light haproxy
 //	go test -tags e2e -count=1 ./e2e/...
 //
 // A part that is missing skips its tests by name on a developer's machine and fails them
 // where CI=true. With E2E_ARTIFACTS=dir the browser's tests leave screenshots there.
+//
+// The tests in forwardauth_*_test.go run behind nginx, Caddy, Traefik and HAProxy, by the
+// recipes in docs/forward-auth.
 //
 // The scenarios in scenario_*_test.go run on one gateway with bbolt and on replicas with
 // Redis, before a development provider that forgives nothing. Each adds a line to a table:

@@ -56,7 +56,12 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
+	if key := r.Header.Get("Sec-Websocket-Key"); key != "" {
+		holdSocket(w, key)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cloakroom-Error", "forged") // which no browser may hear
 	_ = json.NewEncoder(w).Encode(map[string]string{"user": r.Header.Get("X-User"), "path": r.URL.Path})
 }
 
