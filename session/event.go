@@ -17,6 +17,9 @@ type Event struct {
 	Subject string
 	Device  Device
 
+	Continues ID     // the session that one which began goes on with; zero if it is a new one
+	ACR       string // of the login by which it began, as the provider has it
+
 	Reason  Reason        // of an end
 	By      string        // who asked for an end, as [By] says; empty if nobody did
 	Outcome string        // of a refresh or a revocation: "ok" or what went wrong
@@ -51,7 +54,10 @@ func (s *Session) tell(ctx context.Context, e Event) {
 	}
 	st := s.state.Load()
 	e.ID, e.Issuer, e.Client, e.Subject, e.Device = s.id, st.Grant.Issuer, st.Grant.ClientID, st.Grant.Subject, st.Device
-	if e.Kind == Ended {
+	switch e.Kind {
+	case Began:
+		e.ACR = st.Grant.ACR
+	case Ended:
 		e.By, _ = ctx.Value(byKey{}).(string)
 	}
 	s.m.cfg.Observe(e)

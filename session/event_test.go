@@ -45,3 +45,42 @@ func TestEveryEventSaysWhoseSessionItIs(t *testing.T) {
 		}
 	})
 }
+
+func TestAStepUpTellsWhichSessionGoesOn(t *testing.T) {
+	for _, row := range []struct {
+		name, subject string
+		goesOn        bool
+	}{{"the same user", "alice", true}, {"another user", "bob", false}} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				var began []session.Event
+				r := open(t, func(c *session.Config) {
+					c.Observe = func(e session.Event) {
+						mu.Lock()
+						defer mu.Unlock()
+						if e.Kind == session.Began {
+							began = append(began, e)
+						}
+					}
+				})
+				old, _, err := r.Begin(t.Context(), session.Start{Grant: r.grant()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				g := r.grant()
+				g.Subject, g.ACR = row.subject, "phr"
+				if _, _, err := r.Begin(t.Context(), session.Start{Grant: g, Replaces: old.ID()}); err != nil {
+					t.Fatal(err)
+				}
+				r.halt()
+				if len(began) != 2 || !began[0].Continues.IsZero() || began[0].ACR != "" || began[1].ACR != "phr" {
+					t.Fatalf("got %+v", began)
+				}
+				if next := began[1].Continues; row.goesOn && next != old.ID() || !row.goesOn && !next.IsZero() {
+					t.Errorf("it goes on with %v", next)
+				}
+			})
+		})
+	}
+}

@@ -225,7 +225,11 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	}
 	st.version = 1
 	s := m.adopt(id, st, moment{mark: justMade})
-	s.tell(ctx, Event{Kind: Began})
+	began := Event{Kind: Began}
+	if goesOn {
+		began.Continues = old.id
+	}
+	s.tell(ctx, began)
 	if err := m.refuse(ctx, s); err != nil {
 		return nil, "", err
 	}

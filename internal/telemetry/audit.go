@@ -37,7 +37,13 @@ func (a *Audit) Session(e session.Event) {
 		slog.String("issuer", e.Issuer), slog.String("client", e.Client), slog.String("subject", e.Subject),
 		slog.String("outcome", e.Outcome), slog.String("reason", string(e.Reason)),
 	}
-	if e.Kind == session.Ended {
+	switch e.Kind {
+	case session.Began:
+		attrs = append(attrs, slog.String("acr", e.ACR))
+		if !e.Continues.IsZero() {
+			attrs = append(attrs, slog.String("continues", e.Continues.String()))
+		}
+	case session.Ended:
 		attrs = append(attrs, slog.String("actor", actor(e.Reason)), slog.String("by", e.By))
 	}
 	if e.Reason == session.OutcomeLost {
@@ -57,6 +63,9 @@ const outcomeUnknown = "refresh_outcome_unknown"
 func auditOf(e session.Event) (name string, level slog.Level) {
 	switch e.Kind {
 	case session.Began:
+		if !e.Continues.IsZero() {
+			return "step_up", slog.LevelInfo
+		}
 		return "login", slog.LevelInfo
 	case session.Refreshed:
 		if e.Outcome == session.Unknown.String() {

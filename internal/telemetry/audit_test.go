@@ -53,6 +53,10 @@ func TestEachEventIsALineOfTheAuditLog(t *testing.T) {
 		want string
 	}{
 		{"a login", event(session.Event{Kind: session.Began}), "level:INFO event:login" + whose},
+		{
+			"a step-up", event(session.Event{Kind: session.Began, Continues: session.ID{0xcd}, ACR: "phr"}),
+			fmt.Sprintf("level:INFO event:step_up acr:phr continues:%s", session.ID{0xcd}) + whose,
+		},
 		{"a refresh", event(session.Event{Kind: session.Refreshed, Outcome: "ok"}), "level:INFO event:refresh outcome:ok" + whose},
 		{
 			"a refused refresh", event(session.Event{Kind: session.Refreshed, Outcome: "refused", Err: refused}),
