@@ -50,6 +50,7 @@ func Demo(ctx context.Context, listen string, stdout, stderr io.Writer, version 
 			ID: "demo", Secret: "demo",
 			RedirectURIs:           []string{origin.String() + "/bff/callback"},
 			PostLogoutRedirectURIs: []string{origin.String() + "/"},
+			BackchannelLogoutURI:   origin.String() + "/bff/backchannel-logout",
 		}},
 		Knobs: devidp.Knobs{AccessTokenTTL: demoTokens},
 	})

@@ -43,10 +43,12 @@ func newParty(t *testing.T, knobs devidp.Knobs) *party {
 
 func newPartyWith(t *testing.T, cfg devidp.Config) *party {
 	t.Helper()
-	cfg.Clients = []devidp.Client{
-		{ID: "app:1", Secret: secret, RedirectURIs: []string{callback}, PostLogoutRedirectURIs: []string{afterward}},
-		{ID: "public", RedirectURIs: []string{callback}},
-		{ID: "other", Secret: "other", RedirectURIs: []string{callback}},
+	if cfg.Clients == nil {
+		cfg.Clients = []devidp.Client{
+			{ID: "app:1", Secret: secret, RedirectURIs: []string{callback}, PostLogoutRedirectURIs: []string{afterward}},
+			{ID: "public", RedirectURIs: []string{callback}},
+			{ID: "other", Secret: "other", RedirectURIs: []string{callback}},
+		}
 	}
 	keys, err := sharedKeys()
 	if err != nil {

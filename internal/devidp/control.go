@@ -23,7 +23,7 @@ import (
 //	POST /rotate-client-secret  {"client"}            {"client_secret"}
 //	POST /hold           {"endpoint"}                 204; keeps back the next answer
 //	POST /release                                     {"released"}; releases all
-//	POST /logout-token   {"url", "client", "sub", "sid", "jti", "fault"}          {"status"}
+//	POST /logout-token   {"url", "client", "sub", "sid", "jti", "fault"}          {"status"}; without url to the registered one
 func (p *Provider) Control() http.Handler {
 	mux := http.NewServeMux()
 	tell := func(path string, what func() any) {

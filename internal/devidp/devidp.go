@@ -57,6 +57,10 @@ type Client struct {
 	ID, Secret             string // an empty secret makes a public client
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
+	// BackchannelLogoutURI, if set, gets a logout token with sub and sid when a session at
+	// the provider ends out of which the client has had tokens, before the browser that
+	// ends it has its answer. It must be on loopback.
+	BackchannelLogoutURI string
 }
 
 // User is somebody who can sign in.
@@ -140,6 +144,11 @@ func New(cfg Config) (*Provider, error) {
 	for _, c := range cfg.Clients {
 		if c.ID == "" {
 			return nil, errors.New("devidp: a client needs an ID")
+		}
+		if c.BackchannelLogoutURI != "" {
+			if _, err := loopback(c.BackchannelLogoutURI); err != nil {
+				return nil, fmt.Errorf("devidp: back-channel address %w", err)
+			}
 		}
 		if _, ok := p.clients[c.ID]; ok {
 			return nil, fmt.Errorf("devidp: two clients have the ID %q", c.ID)

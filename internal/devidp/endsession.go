@@ -28,10 +28,10 @@ func (p *Provider) serveEndSession(w http.ResponseWriter, r *http.Request) {
 	case b == nil && q.sid == "" && q.sub == "":
 		q.next(p, w) // nobody is signed in, and nobody says who was
 	case b == nil:
-		p.endBrowser(q.sid)
+		p.endBrowser(r.Context(), q.sid)
 		q.next(p, w)
 	case q.sid == b.sid || q.sid == "" && q.sub == b.user.subject():
-		p.endBrowser(b.sid)
+		p.endBrowser(r.Context(), b.sid)
 		p.books.count(func(s *Stats) { s.Logouts++ })
 		q.next(p, w)
 	default:
@@ -60,7 +60,7 @@ func (p *Provider) serveOwnLogout(style LogoutStyle, param string) http.HandlerF
 			return
 		}
 		if b := p.signedIn(r); b != nil {
-			p.endBrowser(b.sid)
+			p.endBrowser(r.Context(), b.sid)
 			p.books.count(func(s *Stats) { s.Logouts++ })
 		}
 		(&logoutRequest{target: target}).next(p, w)
@@ -78,7 +78,7 @@ func (p *Provider) serveSignOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if b := p.signedIn(r); b != nil {
-		p.endBrowser(b.sid)
+		p.endBrowser(r.Context(), b.sid)
 		p.books.count(func(s *Stats) { s.Logouts++ })
 	}
 	target := r.PostForm.Get("request")

@@ -37,6 +37,7 @@ type Stats struct {
 	Reuses           int `json:"reuses"`            // used refresh tokens that came again and were refused
 	Revocations      int `json:"revocations"`       // good revocation requests, of known tokens or not
 	Logouts          int `json:"logouts"`           // sessions ended at the end-session endpoint
+	LogoutTokens     int `json:"logout_tokens"`     // that a client answered with 200
 	MaxPresentations int `json:"max_presentations"` // of any refresh token
 	LiveGrants       int `json:"live_grants"`
 }

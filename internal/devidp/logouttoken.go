@@ -127,9 +127,14 @@ func (f LogoutFault) spoil(claims map[string]any, now time.Time) (typ string) {
 }
 
 // SendLogoutToken makes a logout token and posts it to a client's back-channel address,
-// which must be on loopback. The form has a member that nobody knows. It returns the
-// client's status.
+// which must be on loopback; empty means the one that is registered. The form has a member
+// that nobody knows. It returns the client's status.
 func (p *Provider) SendLogoutToken(ctx context.Context, address string, t LogoutToken) (status int, err error) {
+	if address == "" {
+		p.mu.Lock()
+		address = p.clients[t.Client].BackchannelLogoutURI
+		p.mu.Unlock()
+	}
 	if _, err := loopback(address); err != nil {
 		return 0, fmt.Errorf("devidp: back-channel address %w", err)
 	}
@@ -152,6 +157,26 @@ func (p *Provider) SendLogoutToken(ctx context.Context, address string, t Logout
 		return 0, fmt.Errorf("devidp: send a logout token: %w", err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusOK {
+		p.books.count(func(s *Stats) { s.LogoutTokens++ })
+	}
 	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
 	return resp.StatusCode, err
+}
+
+// announceLogout tells the clients that had tokens out of a session, and have an address
+// to be told at, that it is over. It waits for their answers; a client that does not take
+// the token is not told again.
+func (p *Provider) announceLogout(ctx context.Context, sid string) {
+	told := make(map[string]LogoutToken)
+	p.mu.Lock()
+	for _, g := range p.grants {
+		if sid != "" && g.sid == sid && p.clients[g.client].BackchannelLogoutURI != "" {
+			told[g.client] = LogoutToken{Client: g.client, Subject: g.user.subject(), SID: sid}
+		}
+	}
+	p.mu.Unlock()
+	for _, t := range told {
+		_, _ = p.SendLogoutToken(ctx, "", t) // the browser is signed out whatever becomes of it
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cloakroom-bff/cloakroom/internal/devidp"
@@ -80,5 +81,48 @@ func TestLogoutTokensCanBeForged(t *testing.T) {
 				t.Errorf("claims %v", c)
 			}
 		})
+	}
+}
+
+func TestAnEndedSessionIsAnnounced(t *testing.T) {
+	t.Parallel()
+	forms := make(chan url.Values, 10)
+	var status atomic.Int64
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil {
+			t.Error(err)
+		}
+		forms <- r.PostForm
+		w.WriteHeader(int(status.Load()))
+	}))
+	t.Cleanup(gateway.Close)
+	p := newPartyWith(t, devidp.Config{Clients: []devidp.Client{{
+		ID: "app:1", Secret: secret, RedirectURIs: []string{callback}, PostLogoutRedirectURIs: []string{afterward},
+		BackchannelLogoutURI: gateway.URL,
+	}}})
+	for _, s := range []int64{http.StatusOK, http.StatusBadRequest} {
+		status.Store(s)
+		hint := p.login().str("id_token")
+		p.login() // one more grant of the same session
+		location(t, p.endSession(url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {afterward}}))
+		if len(forms) != 1 { // before the browser's answer
+			t.Fatalf("%d logout tokens", len(forms))
+		}
+		got, want := payload(t, (<-forms).Get("logout_token")), payload(t, hint)
+		if got["sid"] != want["sid"] || got["sub"] != want["sub"] || got["aud"] != want["aud"] {
+			t.Errorf("told %v of %v", got, want)
+		}
+	}
+	location(t, p.endSession(url.Values{"post_logout_redirect_uri": {afterward}, "client_id": {"app:1"}}))
+	if n := p.idp.Stats().LogoutTokens; len(forms) != 0 || n != 1 {
+		t.Errorf("%d more tokens, %d taken", len(forms), n)
+	}
+}
+
+func TestClientsElsewhereAreNotTold(t *testing.T) {
+	t.Parallel()
+	_, err := devidp.Listen(devidp.Config{Clients: []devidp.Client{{ID: "a", BackchannelLogoutURI: "https://example.com/"}}})
+	if err == nil || !strings.Contains(err.Error(), "loopback") {
+		t.Errorf("got %v", err)
 	}
 }

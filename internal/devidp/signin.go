@@ -1,6 +1,7 @@
 package devidp
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -116,15 +117,16 @@ func (p *Provider) signIn(w http.ResponseWriter, k Knobs, a *authRequest, login 
 	p.sendCode(w, k, a, b)
 }
 
-// endBrowser ends the sessions with this sid.
-func (p *Provider) endBrowser(sid string) {
+// endBrowser ends the session with this sid, and tells the clients.
+func (p *Provider) endBrowser(ctx context.Context, sid string) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	for cookie, b := range p.browsers {
 		if b.sid == sid {
 			delete(p.browsers, cookie)
 		}
 	}
+	p.mu.Unlock()
+	p.announceLogout(ctx, sid)
 }
 
 // person is a user as the page shows one.
