@@ -183,6 +183,7 @@ func provide(t *testing.T, app string) *devidp.Server {
 	op, err := devidp.Listen(devidp.Config{Users: users, Clients: []devidp.Client{{
 		ID: "cloakroom", Secret: providerSecret,
 		RedirectURIs: []string{app + "/bff/callback"}, PostLogoutRedirectURIs: []string{app + "/"},
+		BackchannelLogoutURI: app + "/bff/backchannel-logout",
 	}}})
 	if err != nil {
 		t.Fatal(err)

@@ -51,6 +51,33 @@ func TestASignOutEndsTheSessionHereAndAtTheProvider(t *testing.T) {
 	s.search()
 }
 
+// The logout token is the provider's own. Nothing of ours takes part but the session.
+func TestASignOutAtTheProviderEndsTheSessionHere(t *testing.T) {
+	t.Parallel()
+	s := setStage(t)
+	s.signIn()
+	s.callAPI()
+	phone := newBrowser(t, s.gateway.url)
+	phone.mustSignIn(t, "alice")
+	question := s.browser.visit(s.provider.issuer + "/session/end")
+	s.browser.fillIn(question, "logout", "yes")
+	if p := s.browser.fetch(http.MethodGet, "/api/orders"); p.status != http.StatusUnauthorized || p.header.Get("Cloakroom-Error") != "session_expired" {
+		t.Errorf("after a sign-out at the provider a call got %d %s", p.status, p.header.Get("Cloakroom-Error"))
+	}
+	if p := phone.fetch(http.MethodGet, "/api/orders"); p.status != http.StatusOK {
+		t.Errorf("a call from another device got %d %s", p.status, p.header.Get("Cloakroom-Error"))
+	}
+	if got := s.provider.stats(); got.LogoutTokens != 1 || got.LogoutsFailed != 0 {
+		t.Errorf("the provider counts %+v: want one logout token, taken", got)
+	}
+	eventually(t, 10*time.Second, "the refresh token is dead at the provider", func() bool {
+		got := s.provider.stats()
+		return got.Revocations >= 1 && got.LiveRefreshTokens == 1
+	})
+	s.tickets = append(s.tickets, phone.ticket())
+	s.search()
+}
+
 func TestAKilledGatewayKeepsItsSessions(t *testing.T) {
 	t.Parallel()
 	s := setStage(t)

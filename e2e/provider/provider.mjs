@@ -59,7 +59,7 @@ policy.get('login').checks.add(new interactionPolicy.Check('acr_values', 'anothe
 // What the suite counts.
 const minted = new Set();
 const presented = new Map(); // refresh token → how often it came
-const stats = { authorizations: 0, codes: 0, refreshes: 0, refused: 0, revocations: 0 };
+const stats = { authorizations: 0, codes: 0, refreshes: 0, refused: 0, revocations: 0, logout_tokens: 0, logouts_failed: 0 };
 
 function makeProvider(issuer) {
   const op = new Provider(issuer, {
@@ -70,6 +70,8 @@ function makeProvider(issuer) {
       grant_types: ['authorization_code', 'refresh_token'],
       redirect_uris: [`${app}/bff/callback`],
       post_logout_redirect_uris: [`${app}/`],
+      backchannel_logout_uri: `${app}/bff/backchannel-logout`,
+      backchannel_logout_session_required: true,
     }],
     scopes,
     claims: { profile: ['name', 'preferred_username'], email: ['email', 'email_verified'] },
@@ -78,6 +80,7 @@ function makeProvider(issuer) {
       accountId: id,
       claims: () => ({ sub: id, name: id, preferred_username: id, email: `${id}@example.test`, email_verified: true }),
     }),
+    fetch: (url, { dispatcher, ...rest }) => fetch(url, rest), // its own dispatcher refuses loopback
     pkce: { required: () => true },
     rotateRefreshToken: true,
     issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
@@ -98,6 +101,7 @@ function makeProvider(issuer) {
       devInteractions: { enabled: false },
       revocation: { enabled: true },
       rpInitiatedLogout: { enabled: true },
+      backchannelLogout: { enabled: true },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => api,
@@ -134,6 +138,11 @@ function makeProvider(issuer) {
     present(ctx);
     stats.refused += 1;
     console.error('refused:', err.message, err.error_detail ?? '');
+  });
+  op.on('backchannel.success', () => { stats.logout_tokens += 1; });
+  op.on('backchannel.error', (_, err) => {
+    stats.logouts_failed += 1;
+    console.error('logout token:', err.message, err.error_description ?? '');
   });
   op.on('server_error', (_, err) => console.error(err));
   return op;
