@@ -113,7 +113,7 @@ func TestAStateReadsAsItWasWritten(t *testing.T) {
 		Grant: Grant{
 			Issuer: "https://idp.example", ClientID: "bff", Subject: "alice", ProviderSession: "sid", SessionState: "state", Nonce: "nonce",
 			RefreshToken: "rt", IDToken: "idt", Claims: map[string]any{"sub": "alice", "n": json.Number("12345678901234567890")},
-			AuthTime: now, ACR: "mfa", Ceiling: now.Add(8), Generation: 7,
+			IssuedAt: now.Add(7), AuthTime: now, ACR: "mfa", Ceiling: now.Add(8), Generation: 7,
 			Access: map[Target]AccessToken{
 				{}: {"at", "Bearer", "openid", now, now.Add(time.Hour)},
 				{Audience: "a", Resource: "r", Scope: "s"}: {Token: "other", Issued: now},
@@ -125,6 +125,11 @@ func TestAStateReadsAsItWasWritten(t *testing.T) {
 		Trouble: &Trouble{Operator, "invalid_client", map[string]string{"acr_values": "mfa"}, 3, now.Add(4), true},
 		Ended:   LoggedOut, EndedAt: now.Add(5), Successor: ID{9},
 		Outbox: &Outbox{[]Revocation{{"https://idp.example", "bff", "old"}}, 2, now.Add(6)},
+	}
+	for field, value := range reflect.ValueOf(st.Grant).Fields() {
+		if value.IsZero() {
+			t.Errorf("Grant.%s is not in this test", field.Name)
+		}
 	}
 	r, err := st.record(ring, ID{1}, time.Hour)
 	if err != nil {

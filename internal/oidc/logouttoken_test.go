@@ -145,6 +145,8 @@ func TestBadLogoutTokensAreRefused(t *testing.T) {
 	payload, sum, _ := strings.Cut(rest, ".")
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`))
 	tampered := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"sub":"bob",%s`, must(base64.RawURLEncoding.DecodeString(payload))[1:]))
+	long := o.claims()
+	long["pad"] = strings.Repeat("x", longestLogoutToken)
 	texts := map[string]string{
 		"nothing":                  "",
 		"no JWT":                   "x",
@@ -157,7 +159,7 @@ func TestBadLogoutTokensAreRefused(t *testing.T) {
 		"a foreign key":            o.token(jose.ES256, other, "x", nil, o.claims()),
 		"a foreign key, known kid": o.token(jose.ES256, other, "k", nil, o.claims()),
 		"its own jwk":              o.token(jose.ES256, other, "x", map[string]any{"jwk": jose.JSONWebKey{Key: other.Public()}}, o.claims()),
-		"too long":                 o.good(nil, map[string]any{"pad": strings.Repeat("x", longestLogoutToken)}),
+		"too long":                 o.good(nil, long),
 		"no JSON object in it":     o.token(jose.ES256, o.key, "k", nil, nil),
 		"typ of an access token":   o.good("at+jwt", o.claims()),
 		"typ of an ID token":       o.good("id_token+jwt", o.claims()),
