@@ -299,10 +299,12 @@ func TestAnotherSubjectAtARefreshEndsTheSession(t *testing.T) {
 		if n := len(f.api.got()); n != 0 {
 			t.Errorf("%d calls were forwarded", n)
 		}
-		if n := strings.Count(f.logs(), "security: a refresh brought another identity"); n != 1 {
+		eventually(t, 10*time.Second, "the new refresh token is revoked", func() bool { return f.provider.Stats().LiveGrants == 0 })
+		events := func() int { return strings.Count(f.logs(), "security: a refresh brought another identity") }
+		eventually(t, time.Second, "a security event", func() bool { return events() > 0 })
+		if n := events(); n != 1 {
 			t.Errorf("%d security events, want 1", n)
 		}
-		eventually(t, 10*time.Second, "the new refresh token is revoked", func() bool { return f.provider.Stats().LiveGrants == 0 })
 		f.presented(1, 0, 1)
 		f.endedOnce("not_same_user")
 	})
