@@ -141,7 +141,7 @@ test("a step-up carries what the route demands", async (t) => {
   await until(() => tab.changes.length > 0);
   assert.deepEqual(tab.types(), ["login-required"]);
   const url = new URL(tab.changes[0].login_url);
-  assert.deepEqual(Object.fromEntries(url.searchParams), { acr_values: "mfa", returnUrl: "/orders?page=2#top" });
+  assert.deepEqual(Object.fromEntries(url.searchParams), { demand: "sealed", returnUrl: "/orders?page=2#top" });
   await tab.fetch(`${house.origin}/api/stepped`, { login: true });
   await until(() => tab.went.length > 0);
   assert.deepEqual(tab.went, [tab.changes[0].login_url]);

@@ -85,7 +85,7 @@ export class House {
         this.streams.add(res);
         return res.on("close", () => this.streams.delete(res));
       case "/api/stepped":
-        return refuse(401, "step_up_required", { login_url: `${this.base}login?returnUrl=%2F&acr_values=mfa` });
+        return refuse(401, "step_up_required", { login_url: `${this.base}login?returnUrl=%2F&demand=sealed` });
       case "/api/refused":
         return refuse(401, "no_session");
       case "/api/own-401":
