@@ -93,6 +93,9 @@ routes:
   - path: /api/
     upstream: http://127.0.0.1:1
     headers: {set: {X-User: "{claims.sub}"}}
+  - path: /api/vault/
+    upstream: http://127.0.0.1:1
+    require: {acr: phr, max_age: 1h}
   - path: /
     upstream: http://127.0.0.1:1
     access: public

@@ -78,3 +78,22 @@ func TestASignInThatStaysWeakEndsOnAPage(t *testing.T) {
 	s.callAPI() // the session is as it was
 	s.search()
 }
+
+func TestEveryFrontProxyLeadsToAStepUp(t *testing.T) {
+	everyFrontProxy(t, func(t *testing.T, s *ingress) {
+		old := s.signIn()
+		path := "/api/vault/deeds?page=1"
+		p := s.browser.fetch(http.MethodGet, path)
+		if p.status != http.StatusUnauthorized || p.header.Get("Cloakroom-Error") != "step_up_required" {
+			t.Errorf("a script got %d %q", p.status, p.header.Get("Cloakroom-Error"))
+		}
+		p = s.browser.fillIn(s.browser.visit(s.url+path), "login", "user00")
+		if p.status != http.StatusOK || p.url.String() != s.url+path {
+			t.Errorf("the step-up ended with %d at %s\n%s", p.status, p.url.Redacted(), p.body)
+		}
+		s.tickets = append(s.tickets, s.browser.ticket())
+		if s.browser.ticket() == old {
+			t.Error("the ticket is the same")
+		}
+	})
+}
