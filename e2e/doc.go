@@ -24,7 +24,8 @@
 // The scenarios in scenario_*_test.go run on one gateway with bbolt and on replicas with
 // Redis, before a development provider that forgives nothing. Each adds a line to a table:
 // what the provider counted, and the verdict. E2E_TABLE names a file for it; with
-// E2E_LONG=1 outages last a minute, kills are a hundred, and Sentinel and Cluster take part.
+// E2E_LONG=1 outages last a minute, kills are a hundred, sessions are a hundred thousand, and
+// Sentinel and Cluster take part.
 //
 //	E2E_LONG=1 E2E_TABLE=table.txt go test -tags e2e -count=1 -parallel 6 -timeout 60m ./e2e
 //

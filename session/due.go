@@ -12,9 +12,8 @@ import (
 // their limit at once are in no hurry: requests and streams look at limits themselves.
 const (
 	dueBatch    = 128
-	dueAbreast  = 4                      // records that are attended to at a time, where many processes do so
-	dueTogether = 32                     // likewise, where one does: its store commits what comes together
-	dueRest     = 2                      // so many times as long as a full look takes is the rest after it
+	dueAbreast  = 4                      // records that are attended to at a time
+	dueRest     = 3                      // so many times as long as a full look takes is the rest after it
 	slotWait    = 250 * time.Millisecond // so long does a look wait for slots for revocations
 	longestLine = 256                    // so many records stay due that wait for a slot
 )
@@ -54,19 +53,17 @@ func (m *Manager) lookAtDue(ctx context.Context) (more bool) {
 		return false
 	}
 	more = len(records) == limit
-	width := dueTogether
 	if m.memory.store != nil { // other processes have the same list
-		width = dueAbreast
 		rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] }) //nolint:gosec // an order is no secret
 	}
 	patient, cancel := context.WithTimeout(ctx, slotWait)
 	defer cancel()
-	sideBySide(width, records, func(r Record) { l.note(r, m.attend(ctx, patient, r, l.began)) })
+	sideBySide(dueAbreast, records, func(r Record) { l.note(r, m.attend(ctx, patient, r, l.began)) })
 	if l.failed != nil && ctx.Err() == nil {
 		m.log.WarnContext(ctx, "what is due could not be done", "records", l.failures, "err", l.failed)
 	}
 	m.outbox.queue = min(len(l.busy), longestLine)
-	sideBySide(width, l.busy[m.outbox.queue:], func(r Record) { m.putOff(ctx, r, l.began) })
+	sideBySide(dueAbreast, l.busy[m.outbox.queue:], func(r Record) { m.putOff(ctx, r, l.began) })
 	return more && l.done > 0
 }
 
