@@ -11,9 +11,9 @@ import (
 // How much a mass of due records may take of the process. Thousands of sessions that reach
 // their limit at once are in no hurry: requests and streams look at limits themselves.
 const (
-	dueBatch    = 128
-	dueAbreast  = 4                      // records that are attended to at a time
-	dueRest     = 3                      // so many times as long as a full look takes is the rest after it
+	dueBatch    = 64
+	dueAbreast  = 2                      // records that are attended to at a time
+	dueRest     = 4                      // so many times as long as a full look takes is the rest after it
 	slotWait    = 250 * time.Millisecond // so long does a look wait for slots for revocations
 	longestLine = 256                    // so many records stay due that wait for a slot
 )
