@@ -75,8 +75,10 @@ func server(h http.Handler, log *slog.Logger) *http.Server {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ConnState:         framing.Hijacked,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// What a connection may fill a buffer with; Go's own choice is 1 MiB.
+		HTTP2:     &http.HTTP2Config{MaxReadFrameSize: 16 << 10},
+		ConnState: framing.Hijacked,
+		ErrorLog:  slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
