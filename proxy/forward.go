@@ -176,12 +176,8 @@ func (rt *route) mayHop(x *exchange, r *http.Request) bool {
 		r.Header.Set("Max-Forwards", strconv.Itoa(left-1))
 		return true
 	}
-	allow := everyMethod
-	if len(rt.methods) > 0 {
-		allow = strings.Join(rt.methods, ", ")
-	}
 	ownHeaders(x.Header())
-	x.Header().Set("Allow", allow)
+	x.Header().Set("Allow", rt.allow())
 	x.WriteHeader(http.StatusNoContent)
 	return false
 }

@@ -78,12 +78,12 @@ func (g *Gateway) whatIsAsked(x *exchange, r *http.Request, d dialect, rest stri
 // X_User beside X-User. The front proxy replaces the one and would pass the other on.
 func (g *Gateway) twins(h http.Header) error {
 	for name := range h {
-		if strings.IndexByte(name, '_') < 0 && strings.IndexByte(name, '.') < 0 {
+		if !hasTwin(name) {
 			continue
 		}
 		twin := canonicalTwin(name)
 		if twin == "Authorization" || hopByHop(twin) || g.hygiene.fates[twin] == dropped {
-			return errors.New("proxy: a header is spelled like one that the gateway sets, but for an underscore or a dot")
+			return errors.New("proxy: a header is spelled like one that the gateway sets, but for a character such as an underscore")
 		}
 	}
 	return nil
@@ -104,7 +104,7 @@ func (g *Gateway) verify(x *exchange, r *http.Request, d dialect) error {
 	}
 	for _, name := range overrides { // which the front proxy would pass on
 		if rt.oversteps(r.Header[name]) {
-			return &Problem{Code: MethodNotAllowed, Allow: strings.Join(rt.methods, ", ")}
+			return &Problem{Code: MethodNotAllowed, Allow: rt.allow()}
 		}
 	}
 	if err := g.authorise(x, r, rt); err != nil {

@@ -209,6 +209,7 @@ func TestNothingOfTheOriginalRequestIsGuessed(t *testing.T) {
 		{"envoy: a forged X-Forwarded-Host", "GET /verify/envoy/api/", "X-Forwarded-Host: evil.example"},
 		{"a twin of a header that is set", "GET /verify/traefik", forwarded + "\r\nX_User: mallory"},
 		{"a twin of a header that another route sets", "GET /verify/traefik", forwarded + "\r\nX_admin: yes"},
+		{"a rarer twin", "GET /verify/traefik", forwarded + "\r\nX!User: mallory"},
 		{"a twin of the cookie's header", "GET /verify/traefik", forwarded + "\r\nX.Phone: 1"},
 	} {
 		host := "gateway"

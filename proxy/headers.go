@@ -80,20 +80,34 @@ func reservedHeader(name string) bool {
 }
 
 // canonicalTwin is the name that CGI, WSGI and PHP cannot tell from name: they make
-// HTTP_X_USER of X-User and of X_User.
+// HTTP_X_USER of X-User and of X_User, and some of X!User and whatever else is no letter.
 func canonicalTwin(name string) string {
 	return http.CanonicalHeaderKey(strings.Map(func(c rune) rune {
-		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
+		if c < 0x80 && alphanumeric(byte(c)) {
 			return c
 		}
 		return '-'
 	}, name))
 }
 
+// hasTwin reports whether name can be another one than its canonicalTwin.
+func hasTwin(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c != '-' && !alphanumeric(c) {
+			return true
+		}
+	}
+	return false
+}
+
+func alphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
 // drops reports whether a client's header goes no further. name is as the server has
 // canonicalised it.
 func (h *hygiene) drops(name string, trusted bool) bool {
-	if strings.IndexByte(name, '_') >= 0 || strings.IndexByte(name, '.') >= 0 {
+	if hasTwin(name) {
 		name = canonicalTwin(name)
 		if hopByHop(name) {
 			return true
@@ -198,10 +212,14 @@ func (rt *route) narrowMethod(out http.Header) {
 }
 
 // oversteps reports whether one of the overrides names a method that the route does not
-// have.
+// have, or that none has.
 func (rt *route) oversteps(methods []string) bool {
-	return len(rt.methods) > 0 && slices.ContainsFunc(methods, func(m string) bool {
-		return !slices.Contains(rt.methods, strings.ToUpper(strings.TrimSpace(m)))
+	return slices.ContainsFunc(methods, func(m string) bool {
+		switch m = strings.ToUpper(strings.TrimSpace(m)); m {
+		case http.MethodTrace, http.MethodConnect:
+			return true
+		}
+		return len(rt.methods) > 0 && !slices.Contains(rt.methods, m)
 	})
 }
 

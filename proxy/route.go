@@ -175,6 +175,14 @@ func methodsOf(r Route) []string {
 	return methods
 }
 
+// allow is the route's methods as the Allow header lists them.
+func (rt *route) allow() string {
+	if len(rt.methods) == 0 {
+		return everyMethod
+	}
+	return strings.Join(rt.methods, ", ")
+}
+
 // check finds contradictions.
 func (r *Route) check() error {
 	switch {
