@@ -58,10 +58,10 @@ func TestTheChartTellsEachIngressWhichHeadersAreTheGateways(t *testing.T) {
 	for _, recipe := range []string{"nginx", "traefik", "haproxy", "envoy-gateway"} {
 		t.Run(recipe, func(t *testing.T) {
 			t.Parallel()
-			file := rendering{"forward-auth-" + recipe + ".yaml", ""}.render(t)
+			file := rendering{"forward-auth-" + recipe + ".yaml", "config.routes[0].assertion.header=X-Who"}.render(t)
 			sound(t, file)
 			flat := strings.Join(strings.Fields(strings.NewReplacer(",", " ", "-", " ").Replace(string(file))), " ")
-			if !strings.Contains(flat, "Authorization Cookie X Email X User") {
+			if !strings.Contains(flat, "Authorization Cookie X Email X User X Who") {
 				t.Errorf("not all headers are listed:\n%s", file)
 			}
 		})

@@ -28,6 +28,10 @@ func (g *Gateway) enter(x *exchange, r *http.Request, rt *route) error {
 
 // authorise finds the session of a request and the token that its route names.
 func (g *Gateway) authorise(x *exchange, r *http.Request, rt *route) error {
+	if rt.AllowBearer && g.bringsBearer(r) {
+		x.bearer, x.kind = true, NoToken
+		return nil
+	}
 	// Before the ticket is opened: a request that another site made the browser send must
 	// not even extend the session.
 	if !rt.InsecureNoCSRF && (rt.forEverybody() || rt.asksTicket() && g.carriesTicket(r)) {
@@ -43,7 +47,10 @@ func (g *Gateway) authorise(x *exchange, r *http.Request, rt *route) error {
 		x.who, x.state, x.token, x.kind = nil, nil, "", NoToken
 		return nil
 	}
-	return err
+	if err != nil || rt.assertions == nil {
+		return err
+	}
+	return g.assert(x, rt)
 }
 
 // identify finds the session of a request; without an error and without one the request

@@ -27,6 +27,8 @@ type exchange struct {
 	token  session.Token    // for the upstream; empty: none
 	kind   TokenKind        // whose it is
 	minted bool             // it was made while this request waited for it
+	bearer bool             // a machine client's own token goes on, and nothing of the gateway's
+	proof  string           // the identity assertion for the upstream; empty: none
 	kept   []byte           // the request's body, to be sent again; nil: it cannot be
 	body   *requestBody     // nil: the request has none
 	stream *stream          // nil: the exchange is none

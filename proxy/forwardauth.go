@@ -132,10 +132,10 @@ func authorization(x *exchange, r *http.Request, rt *route) string {
 	switch {
 	case x.token != "":
 		return "Bearer " + x.token.Reveal()
-	case rt.Token == Passthrough:
+	case rt.Token == Passthrough || x.bearer:
 		return r.Header.Get("Authorization")
 	}
-	return ""
+	return rt.Authorization.Reveal()
 }
 
 // refuse answers a request that a route does not let in, or returns the problem that it

@@ -147,6 +147,16 @@ type Route struct {
 	SetHeaders    map[string]string // name → template: "{claims.sub}"
 	RemoveHeaders []string
 
+	// Authorization is the gateway's own credential for the upstream, as the header's whole
+	// value, in the place of a token. Empty: none.
+	Authorization session.Token
+	// Assertion tells the upstream who asks in a way that it can check.
+	Assertion Assertion
+	// AllowBearer lets a request without a ticket pass with a bearer token of its own. The
+	// upstream judges it: Require is not asked, and nothing of SetHeaders, Authorization and
+	// Assertion goes along.
+	AllowBearer bool
+
 	Timeout time.Duration // until the response header; zero means 30 seconds
 	// StreamMaxAge ends WebSockets and event streams; zero means that they may last as long
 	// as their session.
@@ -188,6 +198,7 @@ type Gateway struct {
 	logins  logins
 	logouts turnstile // before the back-channel logout
 	streams streams
+	signer  signer
 }
 
 // endpoint is a handler that returns what went wrong instead of answering it.
@@ -204,6 +215,9 @@ func New(cfg Config) (*Gateway, error) {
 	g.base = strings.TrimSuffix(g.cfg.BasePath, "/")
 	g.origin = g.cfg.PublicURL.Scheme + "://" + canonicalHost(g.cfg.PublicURL.Scheme, g.cfg.PublicURL.Host)
 	g.own = g.endpoints()
+	if _, err := g.signer.keys(g.cfg.Sessions.Keys()); err != nil {
+		return nil, err
+	}
 	helper, err := moduleEndpoints()
 	if err != nil {
 		return nil, err
@@ -260,13 +274,14 @@ func (c Config) withDefaults() Config {
 // endpoints is the table of the gateway's own endpoints below the base path.
 func (g *Gateway) endpoints() map[string]map[string]endpoint {
 	return map[string]map[string]endpoint{
-		"/login":    {http.MethodGet: g.login},
-		"/callback": {http.MethodGet: g.callback},
-		"/user":     {http.MethodGet: g.user},
-		"/session":  {http.MethodGet: g.session},
-		"/refresh":  {http.MethodPost: g.refresh},
-		"/events":   {http.MethodGet: g.events},
-		"/logout":   {http.MethodGet: g.logoutGet, http.MethodPost: g.logoutPost},
+		"/login":     {http.MethodGet: g.login},
+		"/callback":  {http.MethodGet: g.callback},
+		"/user":      {http.MethodGet: g.user},
+		"/session":   {http.MethodGet: g.session},
+		"/refresh":   {http.MethodPost: g.refresh},
+		"/events":    {http.MethodGet: g.events},
+		"/jwks.json": {http.MethodGet: g.jwks},
+		"/logout":    {http.MethodGet: g.logoutGet, http.MethodPost: g.logoutPost},
 
 		"/sessions":            {http.MethodGet: g.devices, http.MethodDelete: g.endOthers},
 		"/sessions/{id}":       {http.MethodDelete: g.endDevice},

@@ -46,6 +46,10 @@ func (g *Gateway) newHygiene(routes []Route) *hygiene {
 			h.decide(dropped, canonicalTwin(name))
 			h.promised = append(h.promised, http.CanonicalHeaderKey(name))
 		}
+		if name := r.Assertion.Header; name != "" {
+			h.decide(dropped, canonicalTwin(name))
+			h.promised = append(h.promised, http.CanonicalHeaderKey(name))
+		}
 	}
 	slices.Sort(h.promised)
 	h.promised = slices.Compact(h.promised)
@@ -164,8 +168,11 @@ func (rt *route) rewrite(pr *httputil.ProxyRequest) {
 	case x.token != "":
 		values[4] = "Bearer " + x.token.Reveal()
 		out["Authorization"] = values[4:5:5]
-	case rt.Token == Passthrough && passed != nil:
+	case (rt.Token == Passthrough || x.bearer) && passed != nil:
 		out["Authorization"] = passed
+	case rt.Authorization != "" && !x.bearer:
+		values[4] = rt.Authorization.Reveal()
+		out["Authorization"] = values[4:5:5]
 	}
 }
 
@@ -184,8 +191,12 @@ func (rt *route) narrowTrailers(out *http.Request, x *exchange) {
 }
 
 // setHeaders sets the headers that the route promises to its upstream. Without a session
-// there are no claims, and what is written of them is not sent.
+// there are no claims, and what is written of them is not sent. A machine client's request
+// gets none: an upstream that takes a key in X-Api-Key for a proof would ask no further.
 func (rt *route) setHeaders(out http.Header, x *exchange) {
+	if x.bearer {
+		return
+	}
 	var claims map[string]any
 	if x.state != nil {
 		claims = x.state.Grant.Claims
@@ -194,6 +205,9 @@ func (rt *route) setHeaders(out http.Header, x *exchange) {
 		if value, ok := s.template.expand(claims); ok {
 			out[s.name] = []string{value}
 		}
+	}
+	if x.proof != "" {
+		out[rt.assertions.header] = []string{x.proof}
 	}
 }
 

@@ -16,15 +16,16 @@ import (
 // route is a Route that is ready to serve.
 type route struct {
 	Route
-	methods []string // allowed ones; empty: everyMethod
-	strip   string   // without a slash at its end
-	base    string   // path of the upstream, without a slash at its end
-	sets    []setting
-	removes map[string]bool
-	demand  map[string]string // what the login must have been; nil: any will do
-	hygiene *hygiene
-	proxy   *httputil.ReverseProxy // or
-	files   *files
+	methods    []string // allowed ones; empty: everyMethod
+	strip      string   // without a slash at its end
+	base       string   // path of the upstream, without a slash at its end
+	sets       []setting
+	assertions *assertions // nil: the upstream gets none
+	removes    map[string]bool
+	demand     map[string]string // what the login must have been; nil: any will do
+	hygiene    *hygiene
+	proxy      *httputil.ReverseProxy // or
+	files      *files
 }
 
 // target is where a path leads: the routes that share it and differ in methods, or the
@@ -156,6 +157,7 @@ func newRoute(r Route, h *hygiene) (*route, error) {
 	if rt.sets, err = newSettings(r.SetHeaders); err != nil {
 		return nil, fmt.Errorf("proxy: route %s: %w", r.Path, err)
 	}
+	rt.assertions = newAssertions(&r)
 	rt.removes = map[string]bool{}
 	for _, name := range r.RemoveHeaders {
 		rt.removes[http.CanonicalHeaderKey(name)] = true
@@ -214,7 +216,30 @@ func (r *Route) check() error {
 	if err := r.Require.check(r); err != nil {
 		return err
 	}
+	if err := r.checkCredentials(); err != nil {
+		return err
+	}
+	if err := r.Assertion.check(r); err != nil {
+		return err
+	}
 	return r.checkUpstream(r.Upstream)
+}
+
+// checkCredentials looks at what goes on in Authorization that is no token of the gateway's.
+func (r *Route) checkCredentials() error {
+	switch own := r.Authorization != ""; {
+	case own && r.Upstream == nil:
+		return errors.New("a credential is for an upstream, and files have none")
+	case own && (r.sendsToken() || r.Token == Passthrough):
+		return errors.New("a credential stands where the token would: the route can have one of the two")
+	case own && escaped(r.Authorization.Reveal(), "") != r.Authorization.Reveal():
+		return errors.New("the credential has characters that no header may have")
+	case r.AllowBearer && r.Upstream == nil:
+		return errors.New("a client's bearer token is for an upstream, and files have none")
+	case r.AllowBearer && !r.asksTicket():
+		return errors.New("a client's bearer token passes in the place of a ticket, and the route asks for none")
+	}
+	return nil
 }
 
 // sendsToken reports whether the gateway puts a token on any request of the route.

@@ -7,13 +7,14 @@ import (
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
-// forEverybody reports whether requests without a session get a token, too.
+// forEverybody reports whether requests without a session get a token or a credential of
+// the gateway's own, too.
 func (rt *route) forEverybody() bool {
-	return rt.Upstream != nil && (rt.Token == ClientToken || rt.Token == UserOrClientToken)
+	return rt.Upstream != nil && (rt.Token == ClientToken || rt.Token == UserOrClientToken || rt.Authorization != "" && rt.Access != Required)
 }
 
 // asksTicket reports whether the route looks for a session at all.
-func (rt *route) asksTicket() bool { return rt.Access != Public || rt.Token == UserOrClientToken }
+func (r *Route) asksTicket() bool { return r.Access != Public || r.Token == UserOrClientToken }
 
 // quietly reports whether a request whose session is dead goes on as an anonymous one. Not
 // where it would get the client's token instead of its own: with more rights, perhaps.

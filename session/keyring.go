@@ -84,6 +84,20 @@ func derive(secret []byte, use string) ([]byte, error) {
 	return k, nil
 }
 
+// Secrets returns a secret of KeySize bytes for each key of the ring, newest first. They are
+// for this purpose alone and the same on every gateway that has the key.
+func (k *Keyring) Secrets(purpose string) ([][]byte, error) {
+	out := make([][]byte, 0, len(k.keys))
+	for _, key := range k.keys {
+		s, err := derive(key.secret, "secret/"+purpose)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
 // hash is the keyed hash under which a value stands in the store.
 func hash(secret []byte, parts ...string) (sum [32]byte) {
 	mac := hmac.New(sha256.New, secret)

@@ -133,3 +133,26 @@ func FuzzTicket(f *testing.F) {
 		}
 	})
 }
+
+func TestASecretIsForOnePurposeAndFollowsFromTheKey(t *testing.T) {
+	one, two := bytes.Repeat([]byte{1}, session.KeySize), bytes.Repeat([]byte{2}, session.KeySize)
+	secrets := func(purpose string, keys ...[]byte) [][]byte {
+		t.Helper()
+		ring, err := session.NewKeyring(keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := ring.Secrets(purpose)
+		if err != nil || len(s) != len(keys) {
+			t.Fatalf("%d secrets of %d keys, %v", len(s), len(keys), err)
+		}
+		return s
+	}
+	both := secrets("a", one, two)
+	if again := secrets("a", two, one); !bytes.Equal(both[0], again[1]) || !bytes.Equal(both[1], again[0]) {
+		t.Error("a key's secret depends on the others")
+	}
+	if len(both[0]) != session.KeySize || bytes.Equal(both[0], both[1]) || bytes.Equal(both[0], secrets("b", one)[0]) {
+		t.Error("two keys or two purposes share a secret")
+	}
+}

@@ -63,6 +63,9 @@ func (g *grammar) route() string {
 		{"strip_prefix", "", "/"},
 		{"access", "required", "optional", "public"},
 		{"token", "user", "none", "client", "user_or_client", "exchange", "passthrough"},
+		{"allow_bearer", "true", "false"},
+		{"upstream_auth", "{}", "{basic: {user: a, password: b}}", "{authorization: Key x}", "{basic: {user: \"a:b\"}}", "{basic: {password: b}}"},
+		{"assertion", "{}", "{header: X-Identity}", "{header: X_User, claims: [email]}", "{header: Via}", "{header: \"X Y\"}", "{header: X-Who, claims: [sub]}", "{audience: a}"},
 		{"audience", "", "orders"},
 		{"scopes", "[]", "[read, write]"},
 		{"require", "{}", "{scopes: [read]}", "{claims: {groups: [staff, admins], sub: alice}}", "{claims: {groups: []}}"},
@@ -72,7 +75,7 @@ func (g *grammar) route() string {
 	} {
 		if g.IntN(6) == 0 {
 			v := g.one(key[1:]...)
-			if !strings.ContainsAny(v, "[{") || key[0] == "host" {
+			if key[0] != "allow_bearer" && (!strings.ContainsAny(v, "[{") || key[0] == "host") {
 				v = q(v)
 			}
 			lines = append(lines, key[0]+": "+v)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -275,6 +276,7 @@ func newRoute(r config.Route) proxy.Route {
 		Unauthenticated: map[config.Unauthenticated]proxy.Unauthenticated{config.ByRequest: proxy.ByRequest, config.Login: proxy.Login, config.Deny: proxy.Deny}[r.Unauthenticated],
 		SetHeaders:      make(map[string]string, len(r.SetHeaders)),
 		RemoveHeaders:   r.RemoveHeaders, Timeout: r.Timeout, StreamMaxAge: r.StreamMaxAge, MaxBody: r.MaxBody,
+		Authorization: credential(r.UpstreamAuth), Assertion: proxy.Assertion(r.Assertion), AllowBearer: r.AllowBearer,
 		InsecureNoCSRF: r.InsecureNoCSRF, Background: r.Background, KeepEncodedSlashes: r.EncodedSlashes == config.Keep,
 	}
 	if len(r.Upstream) > 0 {
@@ -284,6 +286,14 @@ func newRoute(r config.Route) proxy.Route {
 		out.SetHeaders[name] = template.Reveal()
 	}
 	return out
+}
+
+// credential is the value of Authorization that an upstream gets from the gateway itself.
+func credential(a config.UpstreamAuth) session.Token {
+	if a.User.IsZero() {
+		return session.Token(a.Authorization.Reveal())
+	}
+	return session.Token("Basic " + base64.StdEncoding.EncodeToString([]byte(a.User.Reveal()+":"+a.Password.Reveal())))
 }
 
 func tokenKind(t config.Token) proxy.TokenKind {

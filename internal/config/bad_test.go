@@ -138,6 +138,22 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"a login of half a second", "    upstream", "    require: {max_age: 500ms}\n    upstream", "10:24: routes[0].require.max_age: cannot be asked for at a login: write whole seconds, at most ten years of them"},
 	{"a claim without value", "    upstream", "    require: {claims: {groups: []}}\n    upstream", "10:24: routes[0].require.claims.groups: has no value that would do: write one, or a list of them"},
 
+	// Upstreams that were there before.
+	{"a credential beside a token", "    upstream", "    upstream_auth: {basic: {user: gw, password: hunter2}}\n    upstream", "10:5: routes[0].upstream_auth: stands where the token would: write token: none, too"},
+	{"a password of nobody", "    upstream", "    token: none\n    upstream_auth: {basic: {password: hunter2}}\n    upstream", "11:39: routes[0].upstream_auth.basic.password: has no user: write user, too; for a key that is no password write authorization"},
+	{"two credentials", "    upstream", "    token: none\n    upstream_auth: {basic: {user: gw}, authorization: x}\n    upstream", "11:55: routes[0].upstream_auth.authorization: is there beside basic: write one of the two"},
+	{"a user with a colon", "    upstream", "    token: none\n    upstream_auth: {basic: {user: \"gw:hunter2\"}}\n    upstream", "11:35: routes[0].upstream_auth.basic.user: the value has a colon, which ends a user's name: write the password apart"},
+	{"a credential for files", "    files: ./dist", "    upstream_auth: {authorization: x}\n    files: ./dist", "12:5: routes[1].upstream_auth: is for an upstream, and files have none: take it out"},
+	{"a bearer for files", "    files: ./dist", "    allow_bearer: true\n    files: ./dist", "12:19: routes[1].allow_bearer: is for an upstream, and files have none: take it out"},
+	{"a bearer where nobody asks", "    upstream", "    access: public\n    allow_bearer: true\n    upstream", "11:19: routes[0].allow_bearer: is for routes that ask for a ticket, and access public asks for none: write token: passthrough instead"},
+	{"an assertion in nothing", "    upstream", "    assertion: {claims: [email]}\n    upstream", "10:5: routes[0].assertion: has no header to be sent in: write one, such as header: X-Identity"},
+	{"an assertion in our header", "    upstream", "    assertion: {header: Authorization}\n    upstream", "10:25: routes[0].assertion.header: the gateway sets or drops this header itself: write another one, such as X-Identity"},
+	{"an assertion in no header", "    upstream", "    assertion: {header: \"X Y\"}\n    upstream", `10:25: routes[0].assertion.header: "X Y" is no name of a header: write letters, digits and hyphens`},
+	{"an assertion in a header that is set", "    upstream", "    assertion: {header: X-User}\n    headers: {set: {X_User: a}}\n    upstream", "10:25: routes[0].assertion.header: headers.set sets it, too: write another one"},
+	{"an assertion about nobody", "    upstream", "    access: public\n    assertion: {header: X-Who}\n    upstream", "11:5: routes[0].assertion: is about the user, and access public asks for none: write access: required or optional, or take it out"},
+	{"an assertion for files", "    files: ./dist", "    assertion: {header: X-Who}\n    files: ./dist", "12:5: routes[1].assertion: is for an upstream, and files have none: take it out"},
+	{"a claim of the gateway's own", "    upstream", "    assertion: {header: X-Who, claims: [email, exp]}\n    upstream", "10:48: routes[0].assertion.claims[1]: is in every assertion, as the gateway writes it: take it out"},
+
 	// Presets, and what they are made of.
 	{"a preset that nobody has", "  issuer", "  preset: auto0\n  issuer", `3:11: provider.preset: "auto0" is not known: did you mean auth0?`},
 	{"a tenant by its domain", "  issuer", "  issuer_template: https://x.example/{tenantid}\n  allowed_tenants: [contoso.example]\n  issuer", `4:21: provider.allowed_tenants[0]: "contoso.example" is no tenant's id: write the one of the claim tid, such as 9188040d-6c67-4c5b-b112-36a304b66dad, and no domain or *`},

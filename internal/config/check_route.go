@@ -27,6 +27,8 @@ func (r *reader) checkRoutes(c *Config) {
 		r.checkAccess(path, rt)
 		r.checkToken(path, rt, c)
 		r.checkRequire(path, rt)
+		r.checkCredentials(path, rt)
+		r.checkAssertion(path, rt)
 		r.checkHeaders(path, rt)
 		r.checkTwice(path+".methods", rt.Methods)
 		for j := range c.Routes[:i] {
@@ -49,8 +51,8 @@ func (r *reader) checkTarget(path string, rt *Route) {
 		r.problem(path+".headers", "are for an upstream, and files have none: take them out")
 	}
 	for _, u := range rt.Upstream {
-		if (rt.Token == Passthrough || rt.sendsToken()) && u.Scheme != "https" && !loopback(u.Hostname()) {
-			r.warn(up, "tokens go to another machine in the clear: use https, unless the network is yours alone")
+		if what := rt.confides(); what != "" && u.Scheme != "https" && !loopback(u.Hostname()) {
+			r.warn(up, "%s go to another machine in the clear: use https, unless the network is yours alone", what)
 		}
 	}
 }

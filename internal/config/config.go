@@ -241,6 +241,8 @@ type Route struct {
 	InsecureNoCSRF  bool
 	Background      bool
 	AllowBearer     bool
+	UpstreamAuth    UpstreamAuth
+	Assertion       Assertion
 	EncodedSlashes  EncodedSlashes
 	UpstreamTLS     UpstreamTLS
 }
@@ -251,6 +253,16 @@ type Require struct {
 	Claims map[string][]string
 	ACR    string        // one or several, separated by spaces; empty: any
 	MaxAge time.Duration // 0: any
+}
+
+// UpstreamAuth is the gateway's own credential for an upstream: a user with a password, or
+// the whole value of Authorization.
+type UpstreamAuth struct{ User, Password, Authorization secret.Text }
+
+// Assertion is a signed word about the user for an upstream; without a header there is none.
+type Assertion struct {
+	Header, Audience string
+	Claims           []string
 }
 
 // UpstreamTLS shapes the connection to an https upstream.

@@ -144,6 +144,18 @@ func (rt *Route) keys() group {
 			{"set", table[secret.Text]{&rt.SetHeaders, headerValue}, map[string]string{}, "", "Headers for the upstream, such as X-User: \"{claims.sub}\"."},
 			{"remove", series[string]{&rt.RemoveHeaders, anyText, false}, []string{}, "", "Headers of the client that the upstream does not get."},
 		}, nil, "", "Headers for the upstream."},
+		{"upstream_auth", group{
+			{"basic", group{
+				{"user", secretText(&rt.UpstreamAuth.User), "", "", "The user, without a colon."},
+				{"password", secretText(&rt.UpstreamAuth.Password), "", "", "The password."},
+			}, nil, "", "Basic credentials (RFC 7617)."},
+			{"authorization", secretText(&rt.UpstreamAuth.Authorization), "", "", "The whole value of Authorization, such as ApiKey ${file:/run/secrets/key}."},
+		}, nil, "", "The gateway's own credentials for the upstream, in the place of a token."},
+		{"assertion", group{
+			{"header", anyText(&rt.Assertion.Header), "", "", "The header that it is sent in, such as X-Identity; empty is none."},
+			{"audience", anyText(&rt.Assertion.Audience), "", "", "Its aud; empty is the upstream's scheme and host."},
+			{"claims", series[string]{&rt.Assertion.Claims, claimName, false}, []string{}, "", "Claims of the session that go along, beside sub."},
+		}, nil, "", "A JWT that tells the upstream who asks, signed by the gateway; its keys are at /bff/jwks.json."},
 		{"timeout", duration(&rt.Timeout, 24*time.Hour), "30s", "", "How long the upstream may take for its response header; streams are not cut."},
 		{"stream_max_age", maxAge(&rt.StreamMaxAge), 0, "", "How long a WebSocket or an event stream may last; 0 is as long as its session."},
 		{"max_body", size(&rt.MaxBody), "10MiB", "", "The largest request body."},

@@ -34,7 +34,6 @@ func (rt *Route) notYet(path string) []limit {
 	return []limit{
 		{path + ".upstream", len(rt.Upstream) > 1, "write one URL"},
 		{path + ".upstream", h2c, "write http:// or https://"},
-		{path + ".allow_bearer", rt.AllowBearer, "write false"},
 		{path + ".upstream_tls.ca_file", rt.UpstreamTLS.CAFile != "", leaveOut},
 		{path + ".upstream_tls.cert_file", rt.UpstreamTLS.CertFile != "", leaveOut},
 		{path + ".upstream_tls.key_file", rt.UpstreamTLS.KeyFile != "", leaveOut},

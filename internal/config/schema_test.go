@@ -50,7 +50,8 @@ session.store_grace session.expiry_claim session.wait_replicas session.refresh.b
 session.refresh.rate session.refresh.unknown_outcome routes[].path routes[].host routes[].methods routes[].upstream routes[].files
 routes[].strip_prefix routes[].access routes[].token routes[].audience routes[].resource routes[].scopes
 routes[].require.scopes routes[].require.claims routes[].require.acr routes[].require.max_age
-routes[].unauthenticated routes[].headers.set routes[].headers.remove routes[].timeout routes[].stream_max_age routes[].max_body
+routes[].unauthenticated routes[].headers.set routes[].headers.remove routes[].upstream_auth.basic.user routes[].upstream_auth.basic.password
+routes[].upstream_auth.authorization routes[].assertion.header routes[].assertion.audience routes[].assertion.claims routes[].timeout routes[].stream_max_age routes[].max_body
 routes[].csrf routes[].background routes[].allow_bearer routes[].encoded_slashes
 routes[].upstream_tls.ca_file routes[].upstream_tls.cert_file routes[].upstream_tls.key_file
 routes[].upstream_tls.server_name log.level log.format telemetry.otlp_endpoint`

@@ -30,7 +30,7 @@
      every header that any route sets. Who lists them by hand forgets one, and a client forges it. */}}
 {{- define "cloakroom.headers" -}}
 {{- $names := list "Authorization" "Cookie" -}}
-{{- range .Values.config.routes }}{{ range $name, $_ := dig "headers" "set" dict . }}{{ $names = append $names $name }}{{ end }}{{ end -}}
+{{- range .Values.config.routes }}{{ range $name, $_ := dig "headers" "set" dict . }}{{ $names = append $names $name }}{{ end }}{{ with dig "assertion" "header" "" . }}{{ $names = append $names . }}{{ end }}{{ end -}}
 {{- $names | uniq | toJson }}
 {{- end }}
 
