@@ -121,6 +121,12 @@ func (rt *route) address(pr *httputil.ProxyRequest, target string) {
 // answered looks at the head of an upstream's answer before it goes to the client.
 func (g *Gateway) answered(ctx context.Context, x *exchange, res *http.Response) error {
 	x.route.cleanAnswer(res.Header)
+	if res.StatusCode == http.StatusUnauthorized && x.route.Token != Passthrough {
+		replace(res.Header, "Www-Authenticate", withoutBoxes)
+	}
+	if x.route.mapping != nil {
+		x.route.mapping.rewrite(res, x.client)
+	}
 	if err := g.challenged(x, res); err != nil {
 		return err
 	}

@@ -152,6 +152,9 @@ type Route struct {
 	Authorization session.Token
 	// Assertion tells the upstream who asks in a way that it can check.
 	Assertion Assertion
+	// Rewriting says whether addresses and cookies in answers are written as browsers have to
+	// see them.
+	Rewriting Rewriting
 	// AllowBearer lets a request without a ticket pass with a bearer token of its own. The
 	// upstream judges it: Require is not asked, and nothing of SetHeaders, Authorization and
 	// Assertion goes along.

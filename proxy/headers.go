@@ -276,10 +276,24 @@ func withoutOwnIn(line string, own func(string) bool) string {
 	return strings.TrimLeft(strings.Join(kept, ";"), " \t")
 }
 
+// replace makes other lines of a header's, if it is there; of none the header goes.
+func replace(h http.Header, name string, by func([]string) []string) {
+	lines, there := h[name]
+	if !there {
+		return
+	}
+	if lines = by(lines); len(lines) == 0 {
+		delete(h, name)
+		return
+	}
+	h[name] = lines
+}
+
 // cleanAnswer removes from an upstream's answer what only the gateway may say: its error
-// header, and cookies under its names.
+// header, cookies under its names, and that the browser forget its cookies.
 func (rt *route) cleanAnswer(h http.Header) {
 	delete(h, "Cloakroom-Error")
+	replace(h, "Clear-Site-Data", withoutCookies)
 	lines := h["Set-Cookie"]
 	if lines == nil {
 		return

@@ -21,6 +21,7 @@ type route struct {
 	base       string   // path of the upstream, without a slash at its end
 	sets       []setting
 	assertions *assertions // nil: the upstream gets none
+	mapping    *mapping    // nil: answers are as the upstream wrote them
 	removes    map[string]bool
 	demand     map[string]string // what the login must have been; nil: any will do
 	hygiene    *hygiene
@@ -120,7 +121,7 @@ func (g *Gateway) compile(routes []Route) (hosts, error) {
 		if err != nil {
 			return hs, err
 		}
-		if rt.Upstream != nil {
+		if rt.mapping = newMapping(rt, g.base); rt.Upstream != nil {
 			rt.proxy = g.newProxy(rt, transports.get(rt.Upstream, rt.Timeout))
 		} else if rt.files, err = openFiles(rt.Files, rt.Access != Public); err != nil {
 			return hs, fmt.Errorf("proxy: route %s: %w", rt.Path, err)

@@ -63,6 +63,7 @@ func (g *grammar) route() string {
 		{"strip_prefix", "", "/"},
 		{"access", "required", "optional", "public"},
 		{"token", "user", "none", "client", "user_or_client", "exchange", "passthrough"},
+		{"rewrite_answers", "auto", "always", "never"},
 		{"allow_bearer", "true", "false"},
 		{"upstream_auth", "{}", "{basic: {user: a, password: b}}", "{authorization: Key x}", "{basic: {user: \"a:b\"}}", "{basic: {password: b}}"},
 		{"assertion", "{}", "{header: X-Identity}", "{header: X_User, claims: [email]}", "{header: Via}", "{header: \"X Y\"}", "{header: X-Who, claims: [sub]}", "{audience: a}"},
@@ -106,7 +107,7 @@ routes:
 
 // What `cloakroom check` accepts, `cloakroom run` must not refuse.
 func TestWhatTheCheckAcceptsTheGatewayAccepts(t *testing.T) {
-	const tries, enough = 800, 200
+	const tries, enough = 1200, 200
 	g := &grammar{Rand: rand.New(rand.NewPCG(1, 2)), dir: t.TempDir()}
 	file := filepath.Join(g.dir, "config.yaml")
 	a := &App{log: slog.New(slog.DiscardHandler), metrics: telemetry.NewMetrics("test")}

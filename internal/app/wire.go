@@ -276,6 +276,7 @@ func newRoute(r config.Route) proxy.Route {
 		Unauthenticated: map[config.Unauthenticated]proxy.Unauthenticated{config.ByRequest: proxy.ByRequest, config.Login: proxy.Login, config.Deny: proxy.Deny}[r.Unauthenticated],
 		SetHeaders:      make(map[string]string, len(r.SetHeaders)),
 		RemoveHeaders:   r.RemoveHeaders, Timeout: r.Timeout, StreamMaxAge: r.StreamMaxAge, MaxBody: r.MaxBody,
+		Rewriting:     map[config.Rewriting]proxy.Rewriting{config.WhereMoved: proxy.WhereMoved, config.Always: proxy.Always, config.Never: proxy.Never}[r.Rewriting],
 		Authorization: credential(r.UpstreamAuth), Assertion: proxy.Assertion(r.Assertion), AllowBearer: r.AllowBearer,
 		InsecureNoCSRF: r.InsecureNoCSRF, Background: r.Background, KeepEncodedSlashes: r.EncodedSlashes == config.Keep,
 	}

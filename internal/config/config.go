@@ -209,6 +209,16 @@ const (
 	Deny      Unauthenticated = "401"
 )
 
+// Rewriting says whether addresses in an upstream's answers are written for the browser.
+type Rewriting string
+
+// The ways with an upstream's answers.
+const (
+	WhereMoved Rewriting = "auto"
+	Always     Rewriting = "always"
+	Never      Rewriting = "never"
+)
+
 // EncodedSlashes says what becomes of a path with %2F.
 type EncodedSlashes string
 
@@ -241,6 +251,7 @@ type Route struct {
 	InsecureNoCSRF  bool
 	Background      bool
 	AllowBearer     bool
+	Rewriting       Rewriting
 	UpstreamAuth    UpstreamAuth
 	Assertion       Assertion
 	EncodedSlashes  EncodedSlashes

@@ -128,6 +128,7 @@ func (rt *Route) keys() group {
 		{"upstream", series[*url.URL]{&rt.Upstream, upstream, true}, nil, "", "Where requests go: a URL, or a list of them."},
 		{"files", filePath{&rt.Files, false}, "", "", "Instead of upstream: a directory of static files; unknown paths get index.html."},
 		{"strip_prefix", anyText(&rt.StripPrefix), "", "", "What is cut off the path before it goes to the upstream."},
+		{"rewrite_answers", oneOf(&rt.Rewriting, WhereMoved, Always, Never), string(WhereMoved), "", "Whether Location and cookie paths in answers are written as browsers have to see them; auto is where strip_prefix or the upstream's own path moves paths."},
 		{"access", oneOf(&rt.Access, Required, Optional, Public), string(Required), "", "Who may use the route."},
 		{"token", oneOf(&rt.Token, UserToken, ClientToken, UserOrClientToken, ExchangedToken, Passthrough, NoToken), string(UserToken), "", "Which token the upstream gets."},
 		{"audience", anyText(&rt.Audience), "", "", "The audience of the token for this upstream."},
