@@ -11,9 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // newProxy returns the ReverseProxy of a route. Its hooks find the exchange in the
@@ -103,10 +101,7 @@ func pathURL(path string) (url.URL, error) {
 // out as it is, as the opaque part of the URL; with two it would be taken for a host there.
 func (rt *route) address(pr *httputil.ProxyRequest, target string) {
 	out := pr.Out.URL
-	out.Scheme, out.Host, out.User = rt.Upstream.Scheme, rt.Upstream.Host, nil
-	if out.Scheme == "h2c" {
-		out.Scheme = "http"
-	}
+	out.Scheme, out.Host, out.User = wireScheme(rt.Upstream), rt.Upstream.Host, nil
 	if strings.HasPrefix(target, "//") {
 		u, _ := pathURL(target) // targetOf has looked.
 		out.Opaque, out.Path, out.RawPath = "", u.Path, u.RawPath
@@ -230,62 +225,3 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// transports makes one Transport for each upstream and time-out: the limit until the
-// response header is a Transport's own.
-type transports map[transportKey]*http.Transport
-
-type transportKey struct {
-	upstream string
-	timeout  time.Duration
-}
-
-// Limits of a connection to an upstream.
-const (
-	dialTimeout   = 5 * time.Second
-	idleTimeout   = 90 * time.Second
-	idlePerHost   = 256
-	headerBytes   = 1 << 20
-	continueAfter = time.Second
-)
-
-func (ts transports) get(u *url.URL, timeout time.Duration) *http.Transport {
-	key := transportKey{u.Scheme + "://" + u.Host, timeout}
-	if t := ts[key]; t != nil {
-		return t
-	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(u.Scheme != "h2c")
-	protocols.SetHTTP2(u.Scheme == "https")
-	protocols.SetUnencryptedHTTP2(u.Scheme == "h2c")
-	t := &http.Transport{
-		// No Proxy: an HTTP_PROXY in the environment is for the way out, not to upstreams.
-		DialContext:            (&net.Dialer{Timeout: min(dialTimeout, timeout), KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:    dialTimeout,
-		ResponseHeaderTimeout:  timeout,
-		ExpectContinueTimeout:  continueAfter,
-		IdleConnTimeout:        idleTimeout,
-		MaxIdleConnsPerHost:    idlePerHost,
-		MaxResponseHeaderBytes: headerBytes,
-		DisableCompression:     true, // What the client did not ask for it does not get.
-		Protocols:              protocols,
-	}
-	ts[key] = t
-	return t
-}
-
-// buffers lends the buffers that answers are copied through.
-type buffers struct{ pool sync.Pool }
-
-const bufferSize = 32 << 10
-
-// Get implements httputil.BufferPool.
-func (b *buffers) Get() []byte {
-	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
-		return p[:]
-	}
-	return make([]byte, bufferSize)
-}
-
-// Put implements httputil.BufferPool.
-func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

@@ -11,6 +11,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
@@ -128,10 +130,17 @@ const (
 // if it ends in "/", else exact; the longest wins.
 type Route struct {
 	Path     string
-	Host     string   // empty: the public host
-	Methods  []string // empty: all but TRACE and CONNECT
-	Upstream *url.URL // this or Files
-	Files    string   // directory of static files with SPA fallback
+	Host     string     // empty: the public host
+	Methods  []string   // empty: all but TRACE and CONNECT
+	Upstream *url.URL   // this or Files
+	Replicas []*url.URL // servers that do the same as Upstream, at the same path
+	Files    string     // directory of static files with SPA fallback
+
+	// UpstreamTLS is for https upstreams; nil means the system's roots and no certificate.
+	// Routes with the same one share connections.
+	UpstreamTLS *UpstreamTLS
+	// Balance is for upstreams with replicas.
+	Balance Balance
 
 	StripPrefix     string
 	Access          Access
@@ -202,6 +211,7 @@ type Gateway struct {
 	logouts turnstile // before the back-channel logout
 	streams streams
 	signer  signer
+	pools   pools
 }
 
 // endpoint is a handler that returns what went wrong instead of answering it.
@@ -233,6 +243,18 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// Run watches over the upstreams that have replicas until ctx ends, and brings those back
+// that were left out. It returns ctx's error.
+func (g *Gateway) Run(ctx context.Context) error {
+	var watchers sync.WaitGroup
+	for _, p := range g.pools {
+		watchers.Go(func() { p.run(ctx) })
+	}
+	watchers.Wait()
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // check finds what would make a gateway that nobody can use or that is not safe.

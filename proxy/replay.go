@@ -79,10 +79,14 @@ func (x *exchange) keep(r *http.Request) error {
 		return &Problem{Code: BadRequest, Detail: "The request's body is damaged.", Err: err}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(x.kept))
+	if r.Header["Idempotency-Key"] == nil && r.Header["X-Idempotency-Key"] == nil { // by which Go's client would send what it may have sent
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.kept)), nil }
+	}
 	return nil
 }
 
 func (x *exchange) keepable(r *http.Request) bool {
-	return x.token != "" && !x.minted && r.ContentLength > 0 && r.ContentLength <= replayable &&
+	again := x.token != "" && !x.minted || len(x.route.Replicas) > 0
+	return again && r.ContentLength > 0 && r.ContentLength <= replayable &&
 		len(r.Trailer) == 0 && r.Header["Expect"] == nil
 }

@@ -109,12 +109,13 @@ func newTable() *table {
 	return &table{paths: map[string]*target{}, folded: map[string]*target{}}
 }
 
-// compile prepares the routes, and one transport for each upstream and time-out.
+// compile prepares the routes, and what leads to their upstreams.
 func (g *Gateway) compile(routes []Route) (hosts, error) {
 	hs := newHosts(g.cfg.PublicURL)
 	own := &target{path: g.base + "/", own: true}
 	hs.public.paths[own.path], hs.public.folded[fold(own.path)] = own, own
 	g.hygiene = g.newHygiene(routes)
+	g.pools = pools{}
 	transports := transports{}
 	for _, r := range routes {
 		rt, err := newRoute(r, g.hygiene)
@@ -122,7 +123,7 @@ func (g *Gateway) compile(routes []Route) (hosts, error) {
 			return hs, err
 		}
 		if rt.mapping = newMapping(rt, g.base); rt.Upstream != nil {
-			rt.proxy = g.newProxy(rt, transports.get(rt.Upstream, rt.Timeout))
+			rt.proxy = g.newProxy(rt, g.wayTo(rt, transports))
 		} else if rt.files, err = openFiles(rt.Files, rt.Access != Public); err != nil {
 			return hs, fmt.Errorf("proxy: route %s: %w", rt.Path, err)
 		}
@@ -134,6 +135,14 @@ func (g *Gateway) compile(routes []Route) (hosts, error) {
 		}
 	}
 	return hs, nil
+}
+
+// wayTo is how requests get to the upstream of a route: straight, or by a choice of many.
+func (g *Gateway) wayTo(rt *route, ts transports) http.RoundTripper {
+	if len(rt.Replicas) == 0 {
+		return ts.get(rt.Upstream, rt.Timeout, rt.UpstreamTLS)
+	}
+	return &balancer{g.pools.get(&rt.Route, ts, g.cfg), rt.Balance.Sticky}
 }
 
 // newRoute checks a Route and works out what does not change from request to request.
@@ -223,7 +232,10 @@ func (r *Route) check() error {
 	if err := r.Assertion.check(r); err != nil {
 		return err
 	}
-	return r.checkUpstream(r.Upstream)
+	if err := r.checkUpstream(r.Upstream); err != nil {
+		return err
+	}
+	return r.checkReplicas()
 }
 
 // checkCredentials looks at what goes on in Authorization that is no token of the gateway's.

@@ -89,7 +89,7 @@ func (a *App) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var parts sync.WaitGroup
-	failed := make(chan error, 6)
+	failed := make(chan error, 7)
 	run := func(what string, f func() error) {
 		parts.Go(func() {
 			if err := f(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, context.Canceled) {
@@ -100,6 +100,7 @@ func (a *App) Run(ctx context.Context) error {
 	run("session store", func() error { return a.store.Run(background) })
 	run("sessions", func() error { return a.sessions.Run(background) })
 	run("provider", func() error { return a.provider.Run(background) })
+	run("upstreams", func() error { return a.gateway.Run(background) })
 	run("public listener", func() error { return a.serve(background, a.public, a.onPublic) })
 	if a.onIngress != nil {
 		run("forward-auth listener", func() error { return a.serve(background, a.ingress, a.onIngress) })

@@ -50,7 +50,7 @@ func writePair(t *testing.T, dir, name string, stamp time.Time) (certFile, keyFi
 	return certFile, keyFile
 }
 
-func commonName(t *testing.T, c *certificate) string {
+func commonName(t *testing.T, c certificate) string {
 	t.Helper()
 	leaf, err := x509.ParseCertificate(c.get().Certificate[0])
 	if err != nil {

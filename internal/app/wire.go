@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -192,23 +190,16 @@ func trusting(file string) (http.RoundTripper, error) {
 	if file == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(file)
+	trusted, err := roots(file)
 	if err != nil {
 		return nil, err
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, err
-	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", file)
 	}
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		return nil, errors.New("app: the default transport is another than Go's")
 	}
 	t = t.Clone()
-	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	t.TLSClientConfig = &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}
 	return t, nil
 }
 
@@ -249,8 +240,12 @@ func keyring(keys []secret.Text) (*session.Keyring, error) {
 
 func newGateway(cfg *config.Config, a *App, x extras) (*proxy.Gateway, error) {
 	routes := make([]proxy.Route, len(cfg.Routes))
+	ways := shapes{}
 	for i, r := range cfg.Routes {
 		routes[i] = newRoute(r)
+		if err := setUpstream(&routes[i], r, ways, x.log); err != nil {
+			return nil, fmt.Errorf("routes[%d].%w", i, err)
+		}
 	}
 	known, _ := preset.Find(cfg.Provider.Preset) // the zero Preset knows nothing
 	return proxy.New(proxy.Config{
@@ -279,9 +274,6 @@ func newRoute(r config.Route) proxy.Route {
 		Rewriting:     map[config.Rewriting]proxy.Rewriting{config.WhereMoved: proxy.WhereMoved, config.Always: proxy.Always, config.Never: proxy.Never}[r.Rewriting],
 		Authorization: credential(r.UpstreamAuth), Assertion: proxy.Assertion(r.Assertion), AllowBearer: r.AllowBearer,
 		InsecureNoCSRF: r.InsecureNoCSRF, Background: r.Background, KeepEncodedSlashes: r.EncodedSlashes == config.Keep,
-	}
-	if len(r.Upstream) > 0 {
-		out.Upstream = r.Upstream[0]
 	}
 	for name, template := range r.SetHeaders {
 		out.SetHeaders[name] = template.Reveal()

@@ -172,6 +172,16 @@ func pathFault(p string) error {
 
 func routePath(s *string) field { return checked(anyText(s), pathFault) }
 
+// healthPath is a path that is asked for as it stands, or nothing.
+func healthPath(s *string) field {
+	return checked(anyText(s), func(v string) error {
+		if v == "" {
+			return nil
+		}
+		return pathFault(v)
+	})
+}
+
 // plainPath is a path that other paths are put behind.
 func plainPath(s *string) field {
 	return checked(anyText(s), func(v string) error {
@@ -198,6 +208,16 @@ func hostName(s *string) field {
 		}
 		if !validHost(strings.Trim(host, "[]")) || strings.Contains(v, "/") {
 			return errors.New("is no host: write a name such as shop.example.com, with a port if it has one")
+		}
+		return nil
+	})
+}
+
+// serverName is a name in a certificate, or nothing.
+func serverName(s *string) field {
+	return checked(anyText(s), func(v string) error {
+		if v != "" && !validHost(v) {
+			return errors.New("is no name of a server: write one such as orders.internal, without a port")
 		}
 		return nil
 	})

@@ -167,11 +167,26 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"a logout by http", "  issuer", "  logout: http://x.example/out?to={return_url}\n  issuer", `3:11: provider.logout: "http://x.example/out?to={return_url}" is http, which anybody on the way can read: write https (http is for loopback hosts only)`},
 	{"a lost answer", "session:\n", "session:\n  refresh: {unknown_outcome: again}\n", `7:30: session.refresh.unknown_outcome: "again" is not known: write wait or retry`},
 
+	// Upstreams.
+	{"two schemes", "http://orders:9000", `["http://a:1", "https://b:1"]`, "10:30: routes[0].upstream[1]: has another scheme than the first one: a list is of servers that do the same"},
+	{"two paths", "http://orders:9000", `["http://a:1/v1", "http://b:1/v2"]`, "10:33: routes[0].upstream[1]: has another path than the first one: a list is of servers that do the same"},
+	{"one upstream twice", "http://orders:9000", `["http://a:1", "http://A:1"]`, "10:30: routes[0].upstream[1]: is there twice: keep one"},
+	{"too many upstreams", "http://orders:9000", "[" + strings.Repeat("http://a:1, ", 65) + "]", "10:5: routes[0].upstream: has more than 64 upstreams: write fewer, or one that balances itself"},
+	{"one upstream to balance", "http://orders:9000", "http://orders:9000\n    balance: {sticky: true}", "11:23: routes[0].balance.sticky: is for a list of upstreams: write upstream: [http://one:9000, http://two:9000], or leave it out"},
+	{"one upstream to check", "http://orders:9000", "http://orders:9000\n    balance: {health_path: /healthz}", "11:28: routes[0].balance.health_path: is for a list of upstreams: write upstream: [http://one:9000, http://two:9000], or leave it out"},
+	{"a check of nothing", "http://orders:9000", "[http://a:1, http://b:1]\n    balance: {health_interval: 1s}", "11:32: routes[0].balance.health_interval: has nothing to ask for: write health_path, too, or leave it out"},
+	{"a check of no path", "http://orders:9000", "[http://a:1, http://b:1]\n    balance: {health_path: healthz}", `11:28: routes[0].balance.health_path: "healthz" does not begin with a slash: write one in front`},
+	{"sticky without a session", "http://orders:9000", "[http://a:1, http://b:1]\n    access: public\n    balance: {sticky: true}", "12:23: routes[0].balance.sticky: goes by the session, and access public asks for none: write access: optional, or leave it out"},
+	{"TLS to nobody", "http://orders:9000", "http://orders:9000\n    upstream_tls: {server_name: orders.internal}", "11:5: routes[0].upstream_tls: is for https upstreams: write upstream: https://…, or leave it out"},
+	{"a certificate without a key", "http://orders:9000", "https://orders\n    upstream_tls: {cert_file: key}", "11:31: routes[0].upstream_tls.cert_file: has no key: write upstream_tls.key_file, too, or neither"},
+	{"a key without a certificate", "http://orders:9000", "https://orders\n    upstream_tls: {key_file: key}", "11:30: routes[0].upstream_tls.key_file: has no certificate: write upstream_tls.cert_file, too, or neither"},
+	{"a certificate that is none", "http://orders:9000", "https://orders\n    upstream_tls: {cert_file: key, key_file: key}", "11:31: routes[0].upstream_tls.cert_file: is no pair with key_file (tls: failed to find any PEM data in certificate input): write a certificate in PEM and its own private key"},
+	{"roots that are none", "http://orders:9000", "https://orders\n    upstream_tls: {ca_file: key}", "11:29: routes[0].upstream_tls.ca_file: holds no certificate: write the path of a file with roots in PEM"},
+	{"a server's name with a port", "http://orders:9000", "https://orders\n    upstream_tls: {server_name: \"orders:443\"}", `11:33: routes[0].upstream_tls.server_name: "orders:443" is no name of a server: write one such as orders.internal, without a port`},
+
 	// What is still to come.
 	{"a Redis without a host", "  keys", "  store: redis:///0\n  keys", "7:10: session.store: is no URL of a Redis: write one such as rediss://redis:6379/0"},
 	{"forward-auth for nobody", "session:\n", "forward_auth: {listen: \":4181\"}\nsession:\n", "6:24: forward_auth.listen: believes trusted proxies only, and there are none: write the ingress's network into trusted_proxies"},
-	{"two upstreams", "http://orders:9000", "[\"http://a:1\", \"http://b:1\"]", "10:5: routes[0].upstream: not supported yet: write one URL"},
-	{"h2c", "http://orders:9000", "h2c://orders:9000", "10:15: routes[0].upstream: not supported yet: write http:// or https://"},
 	{"a key by JWT", "  issuer", "  client_auth: private_key_jwt\n  issuer", "3:16: provider.client_auth: not supported yet: write client_secret_basic or client_secret_post"},
 }
 

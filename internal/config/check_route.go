@@ -23,6 +23,7 @@ func (r *reader) checkRoutes(c *Config) {
 		}
 		rt := &c.Routes[i]
 		r.checkTarget(path, rt)
+		r.checkUpstreams(path, rt)
 		r.checkPlace(path, rt, c)
 		r.checkAccess(path, rt)
 		r.checkToken(path, rt, c)

@@ -256,6 +256,7 @@ type Route struct {
 	Assertion       Assertion
 	EncodedSlashes  EncodedSlashes
 	UpstreamTLS     UpstreamTLS
+	Balance         Balance
 }
 
 // Require is what a session must have for a route.
@@ -278,6 +279,13 @@ type Assertion struct {
 
 // UpstreamTLS shapes the connection to an https upstream.
 type UpstreamTLS struct{ CAFile, CertFile, KeyFile, ServerName string }
+
+// Balance says how requests are spread over several upstreams.
+type Balance struct {
+	Sticky         bool
+	HealthPath     string // empty: connecting is enough
+	HealthInterval time.Duration
+}
 
 // Log says what is logged and how: format is json or text.
 type Log struct {

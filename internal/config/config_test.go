@@ -209,7 +209,8 @@ routes:
     encoded_slashes: keep
   - {<<: *api, path: /other/, strip_prefix: /other/, csrf: on, unauthenticated: auto}
   - {path: /hook, upstream: "https://hooks:1", access: public, token: passthrough}
-  - {path: /quiet, upstream: "https://hooks:1", token: none, unauthenticated: 401}
+  - {path: /quiet, upstream: "https://hooks:1", token: none, unauthenticated: 401, upstream_tls: {server_name: hooks.internal}}
+  - {path: /rpc/, upstream: ["h2c://a:1/v1", "h2c://b:1/v1/"], balance: {sticky: true, health_path: /healthz, health_interval: 2s}}
 log: {level: debug, format: text}
 `, "X=x${y", "K1="+config.NewKey(), "K2="+strings.TrimRight(base64.URLEncoding.EncodeToString(random(t)), "="))
 	api := c.Routes[0]
@@ -245,6 +246,10 @@ log: {level: debug, format: text}
 		{c.Routes[1].Timeout, time.Minute},
 		{c.Routes[2].Token, config.Passthrough},
 		{c.Routes[3].Unauthenticated, config.Deny},
+		{c.Routes[3].UpstreamTLS.ServerName, "hooks.internal"},
+		{c.Routes[4].Upstream[1].Host, "b:1"},
+		{c.Routes[4].Balance, config.Balance{Sticky: true, HealthPath: "/healthz", HealthInterval: 2 * time.Second}},
+		{c.Routes[0].Balance, config.Balance{HealthInterval: 10 * time.Second}},
 		{c.Log, config.Log{Level: slog.LevelDebug, Format: "text"}},
 	} {
 		if row.got != row.want {

@@ -168,8 +168,13 @@ func (rt *Route) keys() group {
 			{"ca_file", filePath{&rt.UpstreamTLS.CAFile, true}, "", "", "Extra roots in PEM."},
 			{"cert_file", filePath{&rt.UpstreamTLS.CertFile, true}, "", "", "The gateway's certificate for the upstream."},
 			{"key_file", filePath{&rt.UpstreamTLS.KeyFile, true}, "", "", "Its private key."},
-			{"server_name", anyText(&rt.UpstreamTLS.ServerName), "", "", "The name in the upstream's certificate."},
+			{"server_name", serverName(&rt.UpstreamTLS.ServerName), "", "", "The name in the upstream's certificate."},
 		}, nil, "", "TLS towards the upstream."},
+		{"balance", group{
+			{"sticky", truthValue(&rt.Balance.Sticky), false, "", "Whether the requests of a session go to one upstream as long as it is there."},
+			{"health_path", healthPath(&rt.Balance.HealthPath), "", "", "Asked for with GET at every upstream; who does not answer with 2xx or 3xx is left out. Empty: who can be connected to is there."},
+			{"health_interval", duration(&rt.Balance.HealthInterval, time.Hour), brief(healthInterval), "", "The time between two such questions."},
+		}, nil, "", "How requests are spread over a list of upstreams."},
 	}
 }
 

@@ -54,7 +54,7 @@ routes[].unauthenticated routes[].headers.set routes[].headers.remove routes[].u
 routes[].upstream_auth.authorization routes[].assertion.header routes[].assertion.audience routes[].assertion.claims routes[].timeout routes[].stream_max_age routes[].max_body
 routes[].csrf routes[].background routes[].allow_bearer routes[].encoded_slashes
 routes[].upstream_tls.ca_file routes[].upstream_tls.cert_file routes[].upstream_tls.key_file
-routes[].upstream_tls.server_name log.level log.format telemetry.otlp_endpoint`
+routes[].upstream_tls.server_name routes[].balance.sticky routes[].balance.health_path routes[].balance.health_interval log.level log.format telemetry.otlp_endpoint`
 
 func TestTheSchemaHasEveryDocumentedKeyAndNoOther(t *testing.T) {
 	t.Parallel()

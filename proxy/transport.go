@@ -1,0 +1,218 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// UpstreamTLS shapes the connections to an https upstream. What its functions return counts
+// for the next connection. They must be safe for concurrent use.
+type UpstreamTLS struct {
+	ServerName  string                  // in the upstream's certificate; empty: its host
+	Roots       func() *x509.CertPool   // whom to trust; nil: the system's roots
+	Certificate func() *tls.Certificate // the gateway's own; nil: none
+}
+
+// transports makes one Transport for each server, time-out and kind of TLS: the limit until
+// the response header is a Transport's own.
+type transports map[transportKey]*transport
+
+type transportKey struct {
+	server  string // scheme, host and port
+	timeout time.Duration
+	tls     *UpstreamTLS
+}
+
+// transport sends requests to one server.
+type transport struct {
+	*http.Transport
+	upgrades *http.Transport // for WebSockets, where others may go by HTTP/2; nil: no difference
+	dialer   *dialer
+	address  string
+}
+
+// Limits of a connection to an upstream. Beside them stands the route's own time-out, which
+// is for the response header.
+const (
+	connectTimeout   = 5 * time.Second
+	handshakeTimeout = 5 * time.Second
+	continueTimeout  = time.Second // for 100 Continue; then the body goes out unasked
+	idleTimeout      = 90 * time.Second
+	pingTimeout      = 15 * time.Second // HTTP/2: for any sign of life, and then for the answer to a ping
+	idlePerHost      = 256
+	headerBytes      = 1 << 20
+)
+
+func (ts transports) get(u *url.URL, timeout time.Duration, t *UpstreamTLS) *transport {
+	key := transportKey{u.Scheme + "://" + u.Host, timeout, t}
+	if ts[key] == nil {
+		ts[key] = newTransport(u, timeout, t)
+	}
+	return ts[key]
+}
+
+func newTransport(u *url.URL, timeout time.Duration, shape *UpstreamTLS) *transport {
+	d := &dialer{
+		plain:     (&net.Dialer{Timeout: min(connectTimeout, timeout), KeepAlive: 30 * time.Second}).DialContext,
+		shape:     shape,
+		protocols: []string{"h2", "http/1.1"},
+	}
+	t := &transport{Transport: d.transport(timeout), dialer: d, address: address(u)}
+	switch u.Scheme {
+	case "h2c":
+		t.Protocols.SetUnencryptedHTTP2(true)
+	case "https":
+		t.Protocols.SetHTTP1(true)
+		t.Protocols.SetHTTP2(true)
+		// Once HTTP/2 is agreed on, nothing can be upgraded any more.
+		old := *d
+		old.protocols = old.protocols[1:]
+		t.upgrades = old.transport(timeout)
+		t.upgrades.Protocols.SetHTTP1(true)
+	default:
+		t.Protocols.SetHTTP1(true)
+	}
+	return t
+}
+
+// transport returns a Transport that speaks no protocol yet.
+func (d *dialer) transport(timeout time.Duration) *http.Transport {
+	return &http.Transport{
+		// No Proxy: an HTTP_PROXY in the environment is for the way out, not to upstreams.
+		DialContext:            d.dial,
+		DialTLSContext:         d.dialTLS,
+		ResponseHeaderTimeout:  timeout,
+		ExpectContinueTimeout:  continueTimeout,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConnsPerHost:    idlePerHost,
+		MaxResponseHeaderBytes: headerBytes,
+		DisableCompression:     true, // What the client did not ask for it does not get.
+		Protocols:              new(http.Protocols),
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingTimeout, PingTimeout: pingTimeout},
+	}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if t.upgrades != nil && req.Header["Upgrade"] != nil {
+		return t.upgrades.RoundTrip(req)
+	}
+	return t.Transport.RoundTrip(req)
+}
+
+// connect reports whether a connection comes about.
+func (t *transport) connect(ctx context.Context) error {
+	dial := t.dialer.dial
+	if t.upgrades != nil {
+		dial = t.dialer.dialTLS
+	}
+	c, err := dial(ctx, "tcp", t.address)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// wireScheme is the scheme of an upstream to Go's client, which knows h2c by its Protocols.
+func wireScheme(u *url.URL) string {
+	if u.Scheme == "h2c" {
+		return "http"
+	}
+	return u.Scheme
+}
+
+// address is where to connect to.
+func address(u *url.URL) string {
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// dialer makes connections. All its errors are dialErrors.
+type dialer struct {
+	plain     func(ctx context.Context, network, address string) (net.Conn, error)
+	shape     *UpstreamTLS // nil: as Go does it
+	protocols []string     // to be offered (ALPN)
+}
+
+// dialError is a connection that did not come about, so that nothing of a request can have
+// been sent.
+type dialError struct {
+	step string
+	err  error
+}
+
+func (e *dialError) Error() string { return "proxy: upstream: " + e.step + ": " + e.err.Error() }
+func (e *dialError) Unwrap() error { return e.err }
+
+func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := d.plain(ctx, network, address)
+	if err != nil {
+		return nil, &dialError{"connecting", err}
+	}
+	return c, nil
+}
+
+func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := d.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	host, _, _ := net.SplitHostPort(address) // the dial has read it
+	secure := tls.Client(c, d.shape.config(host, d.protocols))
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = c.Close()
+		return nil, &dialError{"TLS handshake", err}
+	}
+	return secure, nil
+}
+
+// config is made anew for each connection, since roots and certificates change.
+func (u *UpstreamTLS) config(host string, protocols []string) *tls.Config {
+	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, NextProtos: protocols}
+	if u == nil {
+		return c
+	}
+	if u.ServerName != "" {
+		c.ServerName = u.ServerName
+	}
+	if u.Roots != nil {
+		c.RootCAs = u.Roots()
+	}
+	if u.Certificate != nil {
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return u.Certificate(), nil
+		}
+	}
+	return c
+}
+
+// buffers lends the buffers that answers are copied through.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+// Get implements httputil.BufferPool.
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return p[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+// Put implements httputil.BufferPool.
+func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }
