@@ -44,8 +44,9 @@ var house = []room{
 		"session", "internal/secret", // Grant and the error classes
 		"github.com/coreos/go-oidc/v3/...", "github.com/go-jose/go-jose/v4/...", "golang.org/x/oauth2/...", "golang.org/x/sync/...", "golang.org/x/time/...",
 	}, "the provider client answers to session and must not know who asks"},
-	{"proxy", []string{"session", "internal/oidc", "golang.org/x/net/...", "golang.org/x/time/..."}, "HTTP in, HTTP out: a store, the configuration file and the metrics are somebody else's"},
+	{"proxy", []string{"session", "internal/oidc", "internal/outbound", "golang.org/x/net/...", "golang.org/x/time/..."}, "HTTP in, HTTP out: a store, the configuration file and the metrics are somebody else's"},
 
+	{"internal/outbound", nil, "it sends what it is given, and does not ask why"},
 	{"internal/framing", nil, "it sees bytes of connections, and must judge them alike whoever serves"},
 	{"internal/secret", nil, "everybody may hold a secret, so a secret knows nobody"},
 	{"internal/preset", nil, "data that both the configuration and the wiring read, so it knows neither"},

@@ -126,6 +126,8 @@ func (g *Gateway) answered(ctx context.Context, x *exchange, res *http.Response)
 		return err
 	}
 	switch {
+	case res.StatusCode < 100:
+		return errors.New("proxy: upstream answered with a status below 100")
 	case res.StatusCode == http.StatusSwitchingProtocols:
 		if !strings.EqualFold(res.Header.Get("Upgrade"), "websocket") || res.Request.Header.Get("Upgrade") == "" {
 			return errors.New("proxy: upstream switched to a protocol that nobody asked for")

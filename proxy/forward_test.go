@@ -194,12 +194,16 @@ func TestAFailingUpstreamIsOursToExplain(t *testing.T) {
 		{Path: "/closes/", Upstream: listen("HTTP/1.1"), Access: Public},
 		{Path: "/garbage/", Upstream: listen("220 smtp.example.com\r\n\r\n"), Access: Public},
 		{Path: "/header/", Upstream: listen("HTTP/1.1 200 OK\r\nbroken\x00: x\r\n\r\n"), Access: Public},
+		{Path: "/zero/", Upstream: listen("HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n"), Access: Public},
 		{Path: "/switch/", Upstream: listen("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"), Access: Public},
 	})
 	for path, code := range map[string]Code{
 		"/gone/": UpstreamUnreachable, "/silent/": UpstreamTimeout, "/closes/": UpstreamUnreachable,
 		"/garbage/": UpstreamUnreachable, "/header/": UpstreamUnreachable, "/switch/": UpstreamUnreachable,
+		"/zero/": UpstreamUnreachable,
 	} {
+		// A GET takes the short way to the upstream, a POST the long one.
+		mustFail(t, f.raw(t, "POST "+path+" HTTP/1.1\r\nHost: "+publicHost+"\r\nContent-Length: 2\r\n\r\nhi"), code)
 		res := f.get(t, path, "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABk")
 		mustFail(t, res, code)
 		if body := text(t, res); strings.Contains(body, "127.0.0.1") {

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/cloakroom-bff/cloakroom/internal/outbound"
 )
 
 // UpstreamTLS shapes the connections to an https upstream. What its functions return counts
@@ -32,7 +34,8 @@ type transportKey struct {
 // transport sends requests to one server.
 type transport struct {
 	*http.Transport
-	upgrades *http.Transport // for WebSockets, where others may go by HTTP/2; nil: no difference
+	upgrades *http.Transport     // for WebSockets, where others may go by HTTP/2; nil: no difference
+	short    *outbound.Transport // for most requests to a plain upstream; it knows which; nil: for none
 	dialer   *dialer
 	address  string
 }
@@ -77,6 +80,10 @@ func newTransport(u *url.URL, timeout time.Duration, shape *UpstreamTLS) *transp
 		t.upgrades.Protocols.SetHTTP1(true)
 	default:
 		t.Protocols.SetHTTP1(true)
+		t.short = &outbound.Transport{
+			Host: u.Host, Address: t.address, Dial: d.dial, Fallback: t.Transport,
+			HeaderTimeout: timeout, MaxHeaderBytes: headerBytes, MaxIdle: idlePerHost, IdleTimeout: idleTimeout,
+		}
 	}
 	return t
 }
@@ -100,10 +107,24 @@ func (d *dialer) transport(timeout time.Duration) *http.Transport {
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if t.upgrades != nil && req.Header["Upgrade"] != nil {
+	switch {
+	case t.short != nil:
+		return t.short.RoundTrip(req)
+	case t.upgrades != nil && req.Header["Upgrade"] != nil:
 		return t.upgrades.RoundTrip(req)
 	}
 	return t.Transport.RoundTrip(req)
+}
+
+// CloseIdleConnections closes the connections that no request uses.
+func (t *transport) CloseIdleConnections() {
+	t.Transport.CloseIdleConnections()
+	if t.upgrades != nil {
+		t.upgrades.CloseIdleConnections()
+	}
+	if t.short != nil {
+		t.short.CloseIdleConnections()
+	}
 }
 
 // connect reports whether a connection comes about.
