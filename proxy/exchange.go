@@ -20,6 +20,8 @@ type exchange struct {
 	path   string // as it stood in the request line
 	name   string // of the route, for logs and metrics
 
+	sharing *sharing // nil: answers are for the public origin alone
+
 	route  *route
 	target string           // the path that goes to the upstream
 	state  *session.State   // of the live session; nil: anonymous
@@ -56,7 +58,7 @@ func (x *exchange) Header() http.Header { return x.w.Header() }
 // Write implements http.ResponseWriter.
 func (x *exchange) Write(p []byte) (int, error) {
 	if x.status == 0 {
-		x.status = http.StatusOK
+		x.WriteHeader(http.StatusOK)
 	}
 	return x.w.Write(p)
 }
@@ -67,6 +69,9 @@ func (x *exchange) WriteHeader(status int) {
 	case status >= 200 || status == http.StatusSwitchingProtocols:
 		if x.status == 0 {
 			x.status = status
+		}
+		if x.sharing != nil {
+			x.sharing.write(x.Header())
 		}
 	case x.route != nil:
 		// An interim answer (103) is the upstream's, too, and passes no other check.

@@ -47,6 +47,10 @@ type Config struct {
 	// believed; none by default.
 	TrustedProxies []netip.Prefix
 
+	// Origins are those whose pages may call the gateway with the ticket and read its answers
+	// (CORS), beside the public one: of the same site, as browsers write them. None by default.
+	Origins []string
+
 	// Routes say which request goes where. They are matched by New's rules, not by
 	// their order.
 	Routes []Route
@@ -267,6 +271,9 @@ func (c *Config) check() error {
 	case u.User != nil, u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "":
 		return fmt.Errorf("proxy: PublicURL %q has more than scheme, host and port", u.Redacted())
 	}
+	if err := c.checkOrigins(); err != nil {
+		return err
+	}
 	if c.Sessions == nil {
 		return errors.New("proxy: Sessions is missing")
 	}
@@ -333,6 +340,12 @@ func (g *Gateway) serve(x *exchange, r *http.Request) error {
 		return &Problem{Code: MethodNotAllowed, Allow: everyMethod}
 	}
 	x.client = g.clientOf(r)
+	if len(g.cfg.Origins) > 0 {
+		x.sharing = &sharing{g.pageAt(r)}
+		if x.sharing.origin != "" && isPreflight(r) {
+			return g.preflight(x, r)
+		}
+	}
 	rt, err := g.find(x, r)
 	switch {
 	case err != nil:

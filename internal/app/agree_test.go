@@ -95,12 +95,14 @@ func (g *grammar) config() string {
 public_url: %q
 base_path: %q
 trusted_proxies: [10.0.0.0/8]
+cors: {origins: [%s]}
 provider: {issuer: "https://id.example.com", client_id: app, client_secret: secret}
 session: {keys: ["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="], cookie: {name: %q}}
 routes:
 %s
 `, g.one("https://app.example.com", "https://app.example.com/", "https://APP.example.com:443", "https://app.example.com:8443", "http://localhost:8080"),
 		g.one("/bff", "/bff", "/bff", g.odd("/bff", "/.bff", "/a/b", "/BFF")),
+		g.one("", "", "", strconv.Quote(g.odd("https://www.example.com", "https://WWW.example.com:443/", "https://example.com:8443", "http://localhost:5173"))),
 		g.one("", "", "", "x"),
 		strings.Join(routes, "\n"))
 }

@@ -254,7 +254,7 @@ func newGateway(cfg *config.Config, a *App, x extras) (*proxy.Gateway, error) {
 			Name: cfg.Session.Cookie.Name, Lax: cfg.Session.Cookie.SameSite == config.Lax,
 			UntilBrowserCloses: !cfg.Session.Cookie.Persistent,
 		},
-		TrustedProxies: cfg.TrustedProxies, Routes: routes, LoginParams: cfg.Provider.LoginParams,
+		TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORS.Origins, Routes: routes, LoginParams: cfg.Provider.LoginParams,
 		ClaimsChallenges: known.ClaimsChallenges,
 		Sessions:         a.sessions, Provider: a.provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout,
 		Observe: a.metrics.Request, ObserveStream: a.metrics.Stream, Refused: a.audit.Refused, Log: x.log,

@@ -36,6 +36,48 @@ func publicURL(to **url.URL) field {
 	}}
 }
 
+// origin is that of a page, which is kept as browsers write it.
+func origin(s *string) field {
+	const example = "https://www.example.com"
+	f := anyText(s).(scalar[string])
+	f.parse = func(v string) (string, error) {
+		if strings.Contains(v, "*") {
+			return "", errors.New("would let other pages act for the user: write each origin as a whole, such as " + example)
+		}
+		u, err := secureURL(v, example)
+		switch {
+		case err != nil:
+			return "", err
+		case u.Path != "" && u.Path != "/", u.RawQuery != "", u.ForceQuery:
+			return "", errors.New("has a path or a query: write scheme, host and port only")
+		}
+		return originOf(u), nil
+	}
+	return f
+}
+
+// originOf is the origin of a URL as browsers write it: without the scheme's own port.
+func originOf(u *url.URL) string {
+	host := strings.ToLower(u.Host)
+	if port := u.Port(); port == map[string]string{"https": "443", "http": "80"}[u.Scheme] {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	return u.Scheme + "://" + host
+}
+
+// sameSiteHosts reports whether the browser may take two hosts for parts of one site. It knows
+// no list of public suffixes, so that it can only tell for certain that they are not.
+func sameSiteHosts(a, b string) bool {
+	if a == b {
+		return true
+	}
+	if net.ParseIP(a) != nil || net.ParseIP(b) != nil {
+		return false
+	}
+	x, y := strings.Split(a, "."), strings.Split(b, ".")
+	return len(x) > 1 && len(y) > 1 && slices.Equal(x[len(x)-2:], y[len(y)-2:])
+}
+
 // landing is where a logout ends: a path of the public origin, or an absolute URL.
 func landing(s *string) field {
 	return checked(anyText(s), func(v string) error {

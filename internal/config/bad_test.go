@@ -138,6 +138,16 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"a login of half a second", "    upstream", "    require: {max_age: 500ms}\n    upstream", "10:24: routes[0].require.max_age: cannot be asked for at a login: write whole seconds, at most ten years of them"},
 	{"a claim without value", "    upstream", "    require: {claims: {groups: []}}\n    upstream", "10:24: routes[0].require.claims.groups: has no value that would do: write one, or a list of them"},
 
+	// Pages at other origins.
+	{"CORS for everybody", "session:\n", "cors: {origins: [\"*\"]}\nsession:\n", `6:18: cors.origins[0]: "*" would let other pages act for the user: write each origin as a whole, such as https://www.example.com`},
+	{"CORS for a pattern", "session:\n", "cors: {origins: [\"https://*.example.com\"]}\nsession:\n", `6:18: cors.origins[0]: "https://*.example.com" would let other pages act for the user: write each origin as a whole, such as https://www.example.com`},
+	{"CORS for frames", "session:\n", "cors: {origins: [\"null\"]}\nsession:\n", `6:18: cors.origins[0]: "null" is no https or http URL: write one such as https://www.example.com`},
+	{"CORS for a path", "session:\n", "cors: {origins: [\"https://www.example.com/app\"]}\nsession:\n", `6:18: cors.origins[0]: "https://www.example.com/app" has a path or a query: write scheme, host and port only`},
+	{"CORS for http", "session:\n", "cors: {origins: [\"http://www.example.com\"]}\nsession:\n", `6:18: cors.origins[0]: "http://www.example.com" is http, which anybody on the way can read: write https (http is for loopback hosts only)`},
+	{"CORS for ourselves", "session:\n", "cors: {origins: [\"https://APP.example.com:443/\"]}\nsession:\n", "6:18: cors.origins[0]: is the public origin, whose pages need no permission: take it out"},
+	{"CORS for another site", "session:\n", "cors: {origins: [\"https://www.badexample.com\"]}\nsession:\n", "6:18: cors.origins[0]: is another site than public_url, and browsers send no ticket across sites: serve the pages below the same domain, or through the gateway"},
+	{"CORS twice", "session:\n", "cors: {origins: [\"https://www.example.com\", \"https://www.example.com:443\"]}\nsession:\n", "6:45: cors.origins[1]: is there twice: keep one"},
+
 	// Upstreams that were there before.
 	{"a credential beside a token", "    upstream", "    upstream_auth: {basic: {user: gw, password: hunter2}}\n    upstream", "10:5: routes[0].upstream_auth: stands where the token would: write token: none, too"},
 	{"a password of nobody", "    upstream", "    token: none\n    upstream_auth: {basic: {password: hunter2}}\n    upstream", "11:39: routes[0].upstream_auth.basic.password: has no user: write user, too; for a key that is no password write authorization"},

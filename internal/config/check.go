@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -10,6 +11,7 @@ import (
 // of something else, what weakens, and what is not supported yet.
 func (r *reader) check(c *Config) {
 	r.checkListeners(c)
+	r.checkOrigins(c)
 	r.checkProvider(&c.Provider)
 	r.checkIssuers(&c.Provider)
 	r.checkPreset(c)
@@ -52,6 +54,26 @@ func (r *reader) checkListeners(c *Config) {
 	for i, network := range c.TrustedProxies {
 		if network.Bits() == 0 {
 			r.warn(element("trusted_proxies", i), "believes everybody's X-Forwarded-* headers: write the networks of your proxies")
+		}
+	}
+}
+
+// checkOrigins looks at the pages that live elsewhere. The attack that a list of origins
+// invites: one of them belongs to somebody else.
+func (r *reader) checkOrigins(c *Config) {
+	if !r.sound("cors.origins", "public_url") || c.PublicURL == nil {
+		return
+	}
+	r.checkTwice("cors.origins", c.CORS.Origins)
+	for i, o := range c.CORS.Origins {
+		at := element("cors.origins", i)
+		u, err := url.Parse(o)
+		switch {
+		case err != nil || o == "" || !r.sound(at):
+		case o == originOf(c.PublicURL):
+			r.problem(at, "is the public origin, whose pages need no permission: take it out")
+		case u.Scheme != c.PublicURL.Scheme || !sameSiteHosts(u.Hostname(), c.PublicURL.Hostname()):
+			r.problem(at, "is another site than public_url, and browsers send no ticket across sites: serve the pages below the same domain, or through the gateway")
 		}
 	}
 }

@@ -45,6 +45,7 @@ type Config struct {
 	PostLogoutURL  string // a path, or an absolute URL
 	BasePath       string // begins with a slash and does not end in one
 	TrustedProxies []netip.Prefix
+	CORS           CORS
 	Provider       Provider
 	Session        Session
 	Routes         []Route
@@ -62,6 +63,10 @@ type Admin struct {
 	Listen string
 	Token  secret.Text
 }
+
+// CORS says which other origins' pages may call the gateway: as browsers write them, of the
+// same site as public_url.
+type CORS struct{ Origins []string }
 
 // ForwardAuth is the ingress's listener; empty means none.
 type ForwardAuth struct{ Listen string }

@@ -37,6 +37,9 @@ func (c *Config) keys() []key {
 		{"post_logout_url", landing(&c.PostLogoutURL), "/", "", "Where the browser lands after a logout: a path, or an absolute URL."},
 		{"base_path", plainPath(&c.BasePath), "/bff", "", "Where the gateway's own endpoints live."},
 		{"trusted_proxies", series[netip.Prefix]{&c.TrustedProxies, cidr, false}, []string{}, "", "Networks whose Forwarded and X-Forwarded-* headers are believed; nobody by default."},
+		{"cors", group{
+			{"origins", series[string]{&c.CORS.Origins, origin, false}, []string{}, "", "Origins of the same site whose pages call the gateway with the user's ticket, such as https://www.example.com; none by default."},
+		}, nil, "", "Pages at another origin than public_url."},
 		{"provider", c.Provider.keys(), nil, "", "The OpenID provider."},
 		{"session", c.Session.keys(), nil, "", "Where sessions live and for how long."},
 		{"routes", series[Route]{&c.Routes, func(rt *Route) field { return rt.keys() }, false}, nil, "[{path: /, upstream: \"http://localhost:3000\"}]", "Which requests go where. The longest path wins; the query plays no part."},
