@@ -28,6 +28,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,14 @@ type Config struct {
 	Telemetry      Telemetry
 
 	effective []byte
+	file      string
+	files     []Reference
+}
+
+// Reference is a file whose content stands in the place of a ${file:…}.
+type Reference struct {
+	Key  string // such as session.keys[0]
+	File string // absolute path
 }
 
 // TLS is the public listener's certificate; empty means plain HTTP.
@@ -333,13 +342,21 @@ func Load(path string, environ []string) (*Config, Problems, error) {
 	if len(r.problems) > 0 {
 		return nil, r.warnings.sorted(), r.problems.sorted()
 	}
-	cfg.effective = printed(keys, root)
+	cfg.effective, cfg.file = printed(keys, root), r.path(filepath.Base(path))
+	// A preset's name is read before anything has a key.
+	cfg.files = slices.DeleteFunc(r.files, func(ref Reference) bool { return ref.Key == "" })
 	return cfg, r.warnings.sorted(), nil
 }
 
 // YAML returns the effective configuration: what was written, what a variable put in its
 // place, and the defaults. Secrets are masked, and a reference stands as it was written.
 func (c *Config) YAML() []byte { return c.effective }
+
+// File is the absolute path of the configuration file.
+func (c *Config) File() string { return c.file }
+
+// Files lists the files that references of the configuration name, in the order of keys.
+func (c *Config) Files() []Reference { return slices.Clone(c.files) }
 
 // prefix is what the names of overriding variables begin with.
 const prefix = "CLOAKROOM_"

@@ -258,6 +258,19 @@ log: {level: debug, format: text}
 	}
 }
 
+func TestAConfigurationKnowsWhereItsSecretsLie(t *testing.T) {
+	t.Parallel()
+	path := write(t, smallest)
+	cfg, _, err := config.Load(path, environ())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []config.Reference{{Key: "session.keys[0]", File: filepath.Join(filepath.Dir(path), "key")}}
+	if cfg.File() != path || !slices.Equal(cfg.Files(), want) {
+		t.Errorf("%s, %q", cfg.File(), cfg.Files())
+	}
+}
+
 func TestANewKeyIsOneThatTheKeyringTakes(t *testing.T) {
 	t.Parallel()
 	one, other := config.NewKey(), config.NewKey()

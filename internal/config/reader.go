@@ -22,6 +22,7 @@ type reader struct {
 
 	places map[string]position // of what was written, by path
 	broken map[string]bool     // paths whose value could not be read
+	files  []Reference         // that ${file:…} named
 }
 
 // at returns where a path is written, or where the nearest thing around it is.
@@ -107,7 +108,11 @@ func (r *reader) scalar(path string, n *node, escape func(string) string) (value
 		r.problem(path, "is %s: write a single value", n.kind)
 		return "", false, false
 	}
+	before := len(r.files)
 	value, hidden, err := r.expand(n.text, escape)
+	for i := range r.files[before:] {
+		r.files[before+i].Key = path
+	}
 	if err != nil {
 		r.problem(path, "%v", err)
 		return "", false, false
@@ -165,6 +170,7 @@ func (r *reader) resolve(reference string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("the file %s cannot be read (%w): create it, or make it readable for this user", shown(name), err)
 		}
+		r.files = append(r.files, Reference{File: r.path(name)})
 		s := strings.TrimSuffix(string(data), "\n")
 		return strings.TrimSuffix(s, "\r"), nil
 	}

@@ -73,6 +73,7 @@ type CannedAnswer struct {
 func (p *Provider) endpoint(e Endpoint, h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Date", p.clock(p.turned()).UTC().Format(http.TimeFormat))
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 		err := r.ParseForm()
 		p.note(e, r)

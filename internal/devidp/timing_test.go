@@ -185,6 +185,24 @@ func TestDownIsDownEverywhere(t *testing.T) {
 	}
 }
 
+func TestAnswersHaveTheProvidersOwnDate(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, devidp.Knobs{ClockOffset: time.Hour})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.endpoint("/jwks"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := p.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	date, err := http.ParseTime(res.Header.Get("Date"))
+	if ahead := time.Until(date); err != nil || ahead < 59*time.Minute || ahead > 61*time.Minute {
+		t.Errorf("an answer is %s ahead, %v", ahead, err)
+	}
+}
+
 func TestCloseEndsWhatHangs(t *testing.T) {
 	t.Parallel()
 	p := newParty(t, devidp.Knobs{})
