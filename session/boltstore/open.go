@@ -148,7 +148,7 @@ func makeBuckets(tx *bbolt.Tx) error {
 func (s *Store) openError(err error) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return fmt.Errorf("boltstore: %s is open in another process: the file serves one process at a time; stop the other one, or name another file, or keep sessions in Redis: %w", s.path, err)
+		return fmt.Errorf("boltstore: %s is open in another process: %w; stop the other one, or name another file, or keep sessions in Redis: %w", s.path, ErrInUse, err)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("boltstore: the directory of %s does not exist: make it: %w", s.path, err)
 	case errors.Is(err, fs.ErrPermission):

@@ -70,7 +70,8 @@
 // with appendfsync everysec a crash of its machine loses a second; replication is
 // asynchronous, and [Options.WaitReplicas] narrows what a failover can lose. A master that
 // is cut off from its Sentinels or its Cluster serves until it notices; min-replicas-to-write
-// stops it from taking writes that will be lost. An ACL needs no more than this:
+// stops it from taking writes that will be lost. An ACL needs no more than this, and for
+// [Store.Survey] +info, +config|get:
 //
 //	user cloakroom on >secret ~cloakroom:* resetchannels -@all +hello +client +select +ping +role +time
 //	  +eval +evalsha +get +set +getrange +strlen +exists +del +pexpireat +pttl
