@@ -1,7 +1,6 @@
 package oidc
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,7 +120,7 @@ func (c *Client) discover(ctx context.Context) (*metadata, error) {
 }
 
 func (c *Client) fetchMetadata(ctx context.Context) (*metadata, error) {
-	doc, err := c.get(ctx, "discovery", cmp.Or(c.cfg.DiscoveryURL, wellKnown(c.cfg.Issuer)))
+	doc, err := c.get(ctx, "discovery", c.cfg.DiscoveryAddress())
 	if err != nil {
 		return nil, fmt.Errorf("%w: discovery: %w", ErrNotReady, err)
 	}

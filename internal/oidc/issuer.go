@@ -76,19 +76,20 @@ func (c *Config) name() string {
 	return c.Issuer
 }
 
-// announced is what the discovery document has to name.
-func (c *Config) announced() string {
+// Announced is what the discovery document has to name.
+func (c *Config) Announced() string {
 	if len(c.Issuers.Tenants) > 0 {
 		return c.Issuers.Template
 	}
 	return c.Issuer
 }
 
-func (c *Config) announcedAs(issuer string) bool {
+// AnnouncedAs reports whether a discovery document with this issuer is the provider's.
+func (c *Config) AnnouncedAs(issuer string) bool {
 	if c.Issuers.AnySlash {
 		return strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(c.Issuer, "/")
 	}
-	return issuer == c.announced()
+	return issuer == c.Announced()
 }
 
 // isTenant reports whether an issuer is that of an allowed tenant.

@@ -24,12 +24,6 @@ type metadata struct {
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
-// wellKnown is the address of an issuer's metadata: the path is appended, a slash at the
-// issuer's end is not doubled (OpenID Connect Discovery 1.0 §4.1).
-func wellKnown(issuer string) string {
-	return strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
-}
-
 // fromConfig is what is known without asking the provider.
 func fromConfig(cfg Config) *metadata {
 	m := &metadata{Issuer: cfg.Issuer}
@@ -72,8 +66,8 @@ func readMetadata(doc []byte, cfg Config) (*metadata, error) {
 	// Somebody else's metadata under our issuer's address would send codes and secrets to
 	// their endpoints (mix-up, RFC 8414 §6.2). Nothing may differ, but for what the
 	// configuration leaves open.
-	if !cfg.announcedAs(m.Issuer) {
-		return nil, misconfigured("the issuer is configured as %q, but the provider calls itself %q: use its spelling if that is the right one", cfg.announced(), short(m.Issuer))
+	if !cfg.AnnouncedAs(m.Issuer) {
+		return nil, misconfigured("the issuer is configured as %q, but the provider calls itself %q: use its spelling if that is the right one", cfg.Announced(), short(m.Issuer))
 	}
 	// Plain would give the verifier away with the authorization request (RFC 7636 §7.2).
 	if m.ChallengeMethods != nil && !slices.Contains(m.ChallengeMethods, "S256") {

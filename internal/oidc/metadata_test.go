@@ -10,7 +10,7 @@ func TestTheWellKnownAddressDoublesNoSlash(t *testing.T) {
 		"https://h/a":  "https://h/a/.well-known/openid-configuration",
 		"https://h/a/": "https://h/a/.well-known/openid-configuration",
 	} {
-		if got := wellKnown(issuer); got != want {
+		if got := (&Config{Issuer: issuer}).DiscoveryAddress(); got != want {
 			t.Errorf("%s: %s", issuer, got)
 		}
 	}

@@ -71,6 +71,8 @@ type Preset struct {
 	LogoutHint string
 	// NeedsIDTokenHint says that a logout without the ID token fails.
 	NeedsIDTokenHint bool
+	// Advice is what to look at in the provider's own console, since no request can tell.
+	Advice []string
 	// RevokesAllDevices says that revoking one refresh token ends the user's sessions of
 	// this client everywhere, so that a logout had better not.
 	RevokesAllDevices bool

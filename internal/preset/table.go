@@ -15,6 +15,12 @@ func All() []Preset {
 			// first; reuse then kills the family and the grant.
 			Rotation:       Strict,
 			LogoutFallback: "auth0_v2",
+			Advice: []string{
+				"an API gives refresh tokens only with Allow Offline Access, and drops the scope without an error otherwise",
+				"the MFA policy Always refuses every refresh in the background: use Adaptive, or Never",
+				"a logout ends the user's refresh tokens on all devices if the tenant has Refresh Token Revocation Deletes Grant",
+				"an audience that it does not know gives the default one's token; the gateway notices where tokens are JWTs, and cannot where they are opaque or encrypted",
+			},
 		},
 		{
 			Name:        "keycloak",
@@ -26,6 +32,7 @@ func All() []Preset {
 			// Old tokens work at first; with Revoke Refresh Token a race kills the winner's, too.
 			Rotation:   Strict,
 			OnlineLife: 30 * time.Minute, // SSO Session Idle
+			Advice:     []string{"SSO Session Idle and Client Session Idle bound refresh tokens: compare them with session.idle_timeout"},
 		},
 		{
 			Name:           "entra",
@@ -39,6 +46,7 @@ func All() []Preset {
 			RefreshScopes: []string{"openid", "profile", "offline_access"},
 			Rotation:      Overlapping,
 			LogoutHint:    "login_hint",
+			Advice:        []string{"register the redirect URI for the platform Web: one of the platform single-page application gets refresh tokens for 24 hours (AADSTS700084)"},
 
 			ClaimsChallenges: true, // continuous access evaluation
 		},
@@ -64,6 +72,7 @@ func All() []Preset {
 			Rotation:          Static,
 			Logout:            "local",
 			RevokesAllDevices: true,
+			Advice:            []string{"an application in testing gets refresh tokens for 7 days: publish it"},
 		},
 		{
 			Name:        "cognito",
