@@ -58,11 +58,16 @@ var house = []room{
 	{"internal/devidp", []string{"internal/secret", "github.com/go-jose/go-jose/v4/..."}, "the other side of the wire shares no code with the client that it tests"},
 	{"internal/demo", []string{"internal/devidp"}, "a demo API is an upstream like any other: it sees requests, not the gateway"},
 
+	{"internal/doctor", []string{
+		"internal/config", "internal/oidc", "internal/preset", // what is examined, and who asks the provider
+		"session", "session/boltstore", "session/redisstore",
+	}, "it looks at what others will meet, and nobody serves with it"},
+
 	{"internal/app", []string{
 		"session/...", "proxy", "internal/...",
 		"github.com/prometheus/client_golang/...", "go.opentelemetry.io/...", "golang.org/x/sync/...", "golang.org/x/time/...",
 	}, "the one place that wires, so that every other room can do without"},
-	{"cmd/cloakroom", []string{"internal/app", "internal/config", "internal/telemetry", "github.com/spf13/cobra/...", "github.com/spf13/pflag"}, "commands read arguments and print; the work is done in internal/app"},
+	{"cmd/cloakroom", []string{"internal/app", "internal/config", "internal/doctor", "internal/telemetry", "github.com/spf13/cobra/...", "github.com/spf13/pflag"}, "commands read arguments and print; the work is done in internal/app"},
 
 	{"e2e", nil, "the binary is met from the outside"},
 	{"deploy", nil, "the recipes know the binary from the outside"},

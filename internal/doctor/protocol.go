@@ -1,0 +1,94 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// protocol judges what the discovery document announces, where nothing but it can tell.
+func (e *exam) protocol(c *chart, m *metadata) {
+	switch {
+	case m.ChallengeMethods == nil:
+		c.warn("provider.pkce", "the provider does not announce PKCE (code_challenge_methods_supported); the gateway uses S256 all the same",
+			"see in the provider's documentation that it checks code_verifier")
+	case lacks(m.ChallengeMethods, "S256"):
+		c.fail("provider.pkce", fmt.Sprintf("the provider announces PKCE with %s and without S256", quote(strings.Join(m.ChallengeMethods, ", "))), "switch S256 on there; plain protects nothing")
+	default:
+		c.pass("provider.pkce", "PKCE with S256 is announced, and used in every login")
+	}
+	if lacks(m.ResponseTypes, "code") {
+		c.fail("provider.response_type", fmt.Sprintf("the provider announces the response types %s, and not code", quote(strings.Join(m.ResponseTypes, ", "))), "switch the authorization-code flow on there")
+	} else {
+		c.pass("provider.response_type", "code")
+	}
+	if m.NeedsPAR {
+		c.fail("provider.par", "the provider takes pushed authorization requests only (RFC 9126), which this version does not make", "switch require_pushed_authorization_requests off for this client")
+	} else {
+		c.pass("provider.par", "pushed authorization requests are not demanded")
+	}
+	if len(m.DPoPAlgs) > 0 {
+		c.pass("provider.dpop", "DPoP is offered and not used: the gateway's tokens are bearer tokens that no browser sees")
+	} else {
+		c.pass("provider.dpop", "DPoP is not offered, and not used")
+	}
+	e.userInfo(c, m)
+}
+
+func (e *exam) userInfo(c *chart, m *metadata) {
+	if e.cfg.Provider.UserInfo && m.UserInfoEndpoint != "" {
+		c.pass("provider.userinfo", "its claims are merged at each login and refresh")
+	}
+}
+
+// clientAuth compares the configured method with those that are announced. What the
+// provider said to the client itself goes before what it announces.
+func (e *exam) clientAuth(c *chart, m *metadata, accepted bool) {
+	const check = "provider.client_auth"
+	method := string(e.cfg.Provider.ClientAuth)
+	offered := m.AuthMethods
+	if offered == nil {
+		offered = []string{"client_secret_basic"} // Discovery §3
+	}
+	switch {
+	case slices.Contains(offered, method):
+		c.pass(check, method+" is announced")
+	case accepted:
+		c.pass(check, method+" is not announced, and taken all the same")
+	default:
+		c.fail(check, fmt.Sprintf("%s is configured, and the provider announces %s", method, quote(strings.Join(offered, ", "))), "write provider.client_auth: "+nearMethod(offered))
+	}
+}
+
+// nearMethod is the method to write, of those that are offered.
+func nearMethod(offered []string) string {
+	for _, method := range []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth", "client_secret_jwt"} {
+		if slices.Contains(offered, method) {
+			return method
+		}
+	}
+	return "one of these"
+}
+
+// scopes compares what a login asks for with what is announced. refused says that the
+// provider has refused the login for its scopes.
+func (e *exam) scopes(c *chart, m *metadata, refused bool) {
+	const check = "provider.scopes"
+	var unknown []string
+	for _, s := range e.Provider.Scopes {
+		if lacks(m.Scopes, s) {
+			unknown = append(unknown, s)
+		}
+	}
+	which := strings.Join(unknown, ", ")
+	switch {
+	case refused && which != "":
+		c.fail(check, "the provider refuses these scopes (invalid_scope); it does not announce "+which, "take "+which+" out of provider.scopes, or allow it for this client there")
+	case refused:
+		c.fail(check, "the provider refuses these scopes (invalid_scope): "+strings.Join(e.Provider.Scopes, " "), "allow them for this client there, or take them out of provider.scopes")
+	case which != "":
+		c.warn(check, "the provider does not announce "+which+"; many drop what they do not know without a word", "see that the client has them there, or take them out of provider.scopes")
+	default:
+		c.pass(check, strings.Join(e.Provider.Scopes, " "))
+	}
+}
