@@ -37,8 +37,13 @@ func holdSocket(w http.ResponseWriter, key string) {
 		return
 	}
 	defer c.Close()
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "+
-		base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n\x81\x05hello")
+		acceptKey(key)+"\r\n\r\n\x81\x05hello")
 	_, _ = io.Copy(io.Discard, c)
+}
+
+// acceptKey answers the key of a handshake.
+func acceptKey(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
