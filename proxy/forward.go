@@ -125,6 +125,13 @@ func (g *Gateway) answered(ctx context.Context, x *exchange, res *http.Response)
 	if err := g.challenged(x, res); err != nil {
 		return err
 	}
+	x.keepPrivate(res)
+	if _, typed := res.Header["Content-Type"]; !typed {
+		x.Header()["Content-Type"] = nil // Else the server would guess one.
+	}
+	if len(res.Trailer) > 0 {
+		res.Header.Del("Content-Length") // HTTP/1.1 has trailers behind chunks only (RFC 9112 §7.1.2).
+	}
 	switch {
 	case res.StatusCode < 100:
 		return errors.New("proxy: upstream answered with a status below 100")
@@ -138,6 +145,20 @@ func (g *Gateway) answered(ctx context.Context, x *exchange, res *http.Response)
 		g.eventStream(ctx, x, res)
 	}
 	return nil
+}
+
+// keepPrivate says to caches on the way that an answer is for one user. The attack: somebody
+// leads the victim to an address that a cache takes for a picture's, and then asks the cache.
+// No shared cache stores the answer to an Authorization (RFC 9111 §3.5), and that is what the
+// upstream has seen, but not what the browser has sent. Where the upstream says something
+// itself, that stands.
+func (x *exchange) keepPrivate(res *http.Response) {
+	switch {
+	case x.token == "" && x.who == nil, res.Header["Cache-Control"] != nil:
+	case res.StatusCode == http.StatusNotModified, res.StatusCode == http.StatusSwitchingProtocols:
+	default:
+		res.Header["Cache-Control"] = []string{"private"}
+	}
 }
 
 // failure says what a failed exchange with the upstream is to the client.

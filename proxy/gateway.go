@@ -331,7 +331,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve fixes the order in which a request is judged: method, host, path, the gateway's
+// serve fixes the order in which a request is judged: method, form, host, path, the gateway's
 // own endpoints, route, access. Nothing below may look at the path in another way.
 func (g *Gateway) serve(x *exchange, r *http.Request) error {
 	// TRACE echoes the ticket into a body that scripts can read; CONNECT would make a
@@ -340,6 +340,9 @@ func (g *Gateway) serve(x *exchange, r *http.Request) error {
 		return &Problem{Code: MethodNotAllowed, Allow: everyMethod}
 	}
 	x.client = g.clientOf(r)
+	if err := malformed(r); err != nil {
+		return err
+	}
 	if len(g.cfg.Origins) > 0 {
 		x.sharing = &sharing{g.pageAt(r)}
 		if x.sharing.origin != "" && isPreflight(r) {

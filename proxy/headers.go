@@ -87,7 +87,7 @@ func reservedHeader(name string) bool {
 // HTTP_X_USER of X-User and of X_User, and some of X!User and whatever else is no letter.
 func canonicalTwin(name string) string {
 	return http.CanonicalHeaderKey(strings.Map(func(c rune) rune {
-		if c < 0x80 && alphanumeric(byte(c)) {
+		if alphanumeric(c) {
 			return c
 		}
 		return '-'
@@ -97,14 +97,14 @@ func canonicalTwin(name string) string {
 // hasTwin reports whether name can be another one than its canonicalTwin.
 func hasTwin(name string) bool {
 	for i := range len(name) {
-		if c := name[i]; c != '-' && !alphanumeric(c) {
+		if c := rune(name[i]); c != '-' && !alphanumeric(c) {
 			return true
 		}
 	}
 	return false
 }
 
-func alphanumeric(c byte) bool {
+func alphanumeric(c rune) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
