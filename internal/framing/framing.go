@@ -4,31 +4,26 @@
 // what the first takes for a body the second takes for the next request, past every check
 // of the first. Package net/http is lenient where its peers are not: it unfolds header
 // lines that go on in the next one, takes a bare line feed for a line break, drops
-// Content-Length where Transfer-Encoding stands beside it, and reads chunks from HTTP/1.0.
-// All that is decided before a handler runs. So a [Listener] looks at the bytes first:
+// Content-Length where Transfer-Encoding stands beside it, reads chunks from HTTP/1.0, and
+// goes on behind a body that it could not read. All that is decided before a handler runs.
+// So a [Listener] looks at the bytes first:
 //
-//	accept ─▶ TLS ─▶ Conn: scanner ─▶ http.Server
-//	           └ h2 ──────────────────▶ http.Server, which is strict enough
+//	accept ─▶ gate ─▶ TLS ─▶ Conn: scanner ─▶ http.Server
+//	                   └ h2 ──────────────────▶ http.Server, which is strict enough
 //
 // In the place of a message with two readings the server gets a byte that no message may
 // have. So the 400 is the server's own, in its turn behind the answers that are still
-// under way, and the connection is closed (RFC 9112 §2.2, §5.2, §6.1, §6.3).
+// under way, and the connection is closed (RFC 9112 §2.2, §5.2, §6.1, §6.3). What the
+// server then says is put into [Config].Answer's words.
 package framing
 
 import (
-	"context"
-	"crypto/tls"
-	"errors"
 	"io"
-	"log/slog"
+	"math"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 )
-
-// handshakeTimeout bounds the time that a client may take over TLS.
-const handshakeTimeout = 10 * time.Second
 
 // Conn is a connection whose messages have one reading. Reads are for one goroutine at a
 // time, as in package net/http.
@@ -37,6 +32,11 @@ type Conn struct {
 	scanner scanner
 	left    []byte // of what no message may have, still to be read
 	spoilt  bool   // after that comes nothing
+
+	answer func(Refusal) []byte // nil: the server's own words
+	silent bool                 // nothing was written since the last request ended; the server's goroutine owns it
+	pace   pace
+	seat   *seat // nil: somebody below gives it back
 }
 
 // spoiler ends the line that the server may be in the middle of, the header around it, and
@@ -71,13 +71,48 @@ func (c *Conn) readSpoiler(p []byte) (int, error) {
 	return n, nil
 }
 
-// ReadFrom implements io.ReaderFrom: files go out without a copy where the system can.
-func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
-	if to, ok := c.Conn.(io.ReaderFrom); ok {
-		return to.ReadFrom(r)
+// Write implements io.Writer. A client that takes nothing for a minute is an error.
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.silent {
+		c.silent = false
+		if r, ok := c.refusal(p); ok {
+			return len(p), refuse(c, c.answer(r))
+		}
 	}
-	return io.Copy(struct{ io.Writer }{c.Conn}, r)
+	c.pace.allow(c.Conn)
+	return c.Conn.Write(p)
 }
+
+// piece is how much of a file goes out before its time begins anew.
+const piece = 64 << 10
+
+// ReadFrom implements io.ReaderFrom: files go out without a copy where the system can.
+func (c *Conn) ReadFrom(r io.Reader) (n int64, err error) {
+	to, ok := c.Conn.(io.ReaderFrom)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{c}, r)
+	}
+	c.silent = false
+	// The system knows a file with one limit around it, and not with two.
+	whole, ok := r.(*io.LimitedReader)
+	if !ok {
+		whole = &io.LimitedReader{R: r, N: math.MaxInt64}
+	}
+	for whole.N > 0 {
+		c.pace.allow(c.Conn)
+		part := &io.LimitedReader{R: whole.R, N: min(whole.N, piece)}
+		sent, err := to.ReadFrom(part)
+		n, whole.N = n+sent, whole.N-sent
+		if err != nil || part.N > 0 {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// SetWriteDeadline implements net.Conn. While somebody has set one, it is the one that
+// counts.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.pace.set(c.Conn, t) }
 
 // CloseWrite shuts down the writing side, so that a last answer is not lost in a reset.
 func (c *Conn) CloseWrite() error {
@@ -87,100 +122,25 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// Hijacked is for http.Server.ConnState: what comes over a connection that was taken over
-// is no HTTP/1.1 any more.
-func Hijacked(c net.Conn, state http.ConnState) {
-	if own, ok := c.(*Conn); ok && state == http.StateHijacked {
-		own.scanner.state = theirs
+// Close implements net.Conn.
+func (c *Conn) Close() error {
+	if c.seat != nil {
+		defer c.seat.leave()
 	}
+	return c.Conn.Close()
 }
 
-// Listener hands out connections as [Conn]. It is safe for concurrent use.
-type Listener struct {
-	net.Listener
-	config *tls.Config
-	log    *slog.Logger
-	ready  chan accepted
-	closed chan struct{}
-	close  sync.Once
-}
-
-type accepted struct {
-	conn net.Conn
-	err  error
-}
-
-// Listen wraps a listener. Without a configuration its connections are plain. The end of
-// ctx ends handshakes that are under way; Close ends the listener.
-func Listen(ctx context.Context, l net.Listener, config *tls.Config, log *slog.Logger) *Listener {
-	wrapped := &Listener{Listener: l, config: config, log: log, ready: make(chan accepted), closed: make(chan struct{})}
-	if config != nil {
-		go wrapped.shakeHands(ctx)
-	}
-	return wrapped
-}
-
-// Accept implements net.Listener.
-func (l *Listener) Accept() (net.Conn, error) {
-	if l.config == nil {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		return &Conn{Conn: c}, nil
-	}
-	select {
-	case a := <-l.ready:
-		return a.conn, a.err
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (l *Listener) Close() error {
-	l.close.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-// shakeHands accepts connections until the listener is closed, and lets none wait for
-// another's handshake: whether it is HTTP/2 is known only after it.
-func (l *Listener) shakeHands(ctx context.Context) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			l.hand(accepted{err: err})
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			continue
-		}
-		go l.shakeHand(ctx, tls.Server(c, l.config))
-	}
-}
-
-func (l *Listener) shakeHand(ctx context.Context, c *tls.Conn) {
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	if err := c.HandshakeContext(ctx); err != nil {
-		l.log.Debug("a TLS handshake failed", "peer", c.RemoteAddr().String(), "err", err)
-		_ = c.Close()
+// Follow is for http.Server.ConnState: a connection has to know when a request is over, and
+// that what comes over one that was taken over is no HTTP/1.1 any more.
+func Follow(c net.Conn, state http.ConnState) {
+	own, ok := c.(*Conn)
+	if !ok {
 		return
 	}
-	if c.ConnectionState().NegotiatedProtocol == "h2" {
-		l.hand(accepted{conn: c})
-		return
-	}
-	l.hand(accepted{conn: &Conn{Conn: c}})
-}
-
-// hand gives a connection to Accept, or closes it if nobody accepts any more.
-func (l *Listener) hand(a accepted) {
-	select {
-	case l.ready <- a:
-	case <-l.closed:
-		if a.conn != nil {
-			_ = a.conn.Close()
-		}
+	switch state {
+	case http.StateNew, http.StateIdle:
+		own.silent = true
+	case http.StateHijacked:
+		own.silent, own.scanner.state = false, theirs
 	}
 }

@@ -2,16 +2,20 @@ package framing
 
 import (
 	"bytes"
-	"strings"
+	"cmp"
+	"net/http"
 )
 
 // scanner follows the messages of one connection, byte by byte, as far as it takes to know
 // where each ends. It keeps a line only if that came in pieces.
 type scanner struct {
-	state state
-	line  []byte // the beginning of a line whose end is still to come
-	head  head
-	left  uint64 // bytes of the body, or of the chunk, that are still to come
+	state   state
+	line    []byte // the beginning of a line whose end is still to come
+	head    head
+	left    uint64 // bytes of the body, or of the chunk, that are still to come
+	excess  uint64 // bytes of the body so far that are no data, beyond what its data excuse
+	tail    int    // bytes of the trailers so far
+	refused int    // status that a message deserves that may not stand there
 }
 
 // state is what the next byte belongs to.
@@ -29,16 +33,7 @@ const (
 	broken // what follows means nothing any more
 )
 
-// head is what one request's header says of where its body ends.
-type head struct {
-	old     bool // HTTP/1.0
-	length  uint64
-	lengths int  // Content-Length lines
-	codings int  // Transfer-Encoding lines
-	unknown bool // one is another than chunked
-}
-
-// longestLine is more than the server lets a whole header have.
+// longestLine bounds what is kept. The server has its own limit for a whole header.
 const longestLine = 1 << 20
 
 // next reads p and returns how many bytes of it the server may have. Fewer than all means
@@ -55,6 +50,7 @@ func (s *scanner) next(p []byte) int {
 		case body, chunkData:
 			n = s.skip(p[done:])
 		default:
+			s.refused = http.StatusBadRequest
 			if n = s.take(p[done:]); n == 0 {
 				s.state = broken
 				return done
@@ -87,7 +83,13 @@ func (s *scanner) take(p []byte) int {
 	end := bytes.IndexByte(p, '\n')
 	if end < 0 {
 		// A line break that comes in two pieces is looked at when it is whole.
-		if bare(p[:len(p)-1]) || len(s.line)+len(p) > longestLine {
+		if bare(p[:len(p)-1]) {
+			return 0
+		}
+		if len(s.line)+len(p) > s.longest() {
+			if s.state == requestLine || s.state == fields {
+				s.refused = http.StatusRequestHeaderFieldsTooLarge
+			}
 			return 0
 		}
 		s.line = append(s.line, p...)
@@ -106,6 +108,18 @@ func (s *scanner) take(p []byte) int {
 	return end + 1
 }
 
+// longest is how long the line may be that is being read. It goes to the server in pieces,
+// and the server must not be the first to lose patience.
+func (s *scanner) longest() int {
+	switch s.state {
+	case chunkSize, chunkEnd:
+		return longestChunkLine
+	case trailers:
+		return longestTrailers - s.tail
+	}
+	return longestLine
+}
+
 // bare reports whether there is a carriage return where none may stand.
 func bare(p []byte) bool { return bytes.IndexByte(p, '\r') >= 0 }
 
@@ -113,31 +127,23 @@ func bare(p []byte) bool { return bytes.IndexByte(p, '\r') >= 0 }
 func (s *scanner) judge(line []byte) bool {
 	switch s.state {
 	case requestLine:
-		s.head = head{old: bytes.HasSuffix(line, []byte(" HTTP/1.0"))}
-		s.state = fields
-		if bytes.Equal(line, []byte("PRI * HTTP/2.0")) {
-			s.state = theirs // The server knows what to say to that.
+		// A blank line in front of a request is none of it (RFC 9112 §2.2).
+		if len(line) > 0 {
+			s.head, s.state = head{old: bytes.HasSuffix(line, []byte(" HTTP/1.0"))}, fields
 		}
+		// The server goes on in another way behind the beginning of HTTP/2.
+		return !bytes.HasPrefix(line, []byte("PRI "))
 	case fields:
 		if len(line) == 0 {
 			return s.headEnds()
 		}
-		return s.head.field(line)
+		ok := s.head.field(line)
+		s.refused = cmp.Or(s.head.refused, s.refused)
+		return ok
 	case trailers:
-		if len(line) == 0 {
-			s.state = requestLine
-			return true
-		}
-		return !folded(line)
+		return s.trailer(line)
 	case chunkSize:
-		size, _, _ := bytes.Cut(line, []byte{';'})
-		var ok bool
-		if s.left, ok = number(bytes.TrimRight(size, " \t"), 16); !ok {
-			return false
-		}
-		if s.state = chunkData; s.left == 0 {
-			s.state = trailers
-		}
+		return s.chunk(line)
 	case chunkEnd:
 		s.state = chunkSize
 		return len(line) == 0
@@ -147,36 +153,6 @@ func (s *scanner) judge(line []byte) bool {
 
 // folded reports whether a line goes on with the one before it (RFC 9112 §5.2).
 func folded(line []byte) bool { return line[0] == ' ' || line[0] == '\t' }
-
-// field reads a line of the header.
-func (h *head) field(line []byte) bool {
-	if folded(line) {
-		return false
-	}
-	name, value, _ := bytes.Cut(line, []byte{':'})
-	switch len(name) {
-	case len("Content-Length"):
-		if strings.EqualFold(string(name), "Content-Length") {
-			return h.contentLength(bytes.Trim(value, " \t"))
-		}
-	case len("Transfer-Encoding"):
-		if strings.EqualFold(string(name), "Transfer-Encoding") {
-			h.codings++
-			h.unknown = h.unknown || !strings.EqualFold(string(bytes.Trim(value, " \t")), "chunked")
-		}
-	}
-	return true
-}
-
-// contentLength takes one number, as often as it is the same (RFC 9112 §6.3).
-func (h *head) contentLength(value []byte) bool {
-	n, ok := number(value, 10)
-	if !ok || h.lengths > 0 && n != h.length {
-		return false
-	}
-	h.length, h.lengths = n, h.lengths+1
-	return true
-}
 
 // headEnds decides where the body ends.
 func (s *scanner) headEnds() bool {
@@ -189,35 +165,11 @@ func (s *scanner) headEnds() bool {
 		// The server says 501. Where the body ends nobody knows.
 		s.state = broken
 	case h.codings > 0:
-		s.state = chunkSize
+		s.state, s.excess = chunkSize, 0
 	case h.length > 0:
 		s.state, s.left = body, h.length
 	default:
 		s.state = requestLine
 	}
 	return true
-}
-
-// number reads digits and nothing else: no sign, no prefix, no separator.
-func number(p []byte, base uint64) (uint64, bool) {
-	if len(p) == 0 || len(p) > 15 { // a million gigabytes
-		return 0, false
-	}
-	var n uint64
-	for _, c := range p {
-		digit := uint64(99)
-		switch {
-		case c >= '0' && c <= '9':
-			digit = uint64(c - '0')
-		case c >= 'a' && c <= 'f':
-			digit = uint64(c-'a') + 10
-		case c >= 'A' && c <= 'F':
-			digit = uint64(c-'A') + 10
-		}
-		if digit >= base {
-			return 0, false
-		}
-		n = n*base + digit
-	}
-	return n, true
 }
