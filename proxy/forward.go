@@ -174,7 +174,7 @@ func (x *exchange) failure(r *http.Request, err error) error {
 		case b.over.Load():
 			return problem(BodyTooLarge, err)
 		case b.failed.Load() && r.Context().Err() == nil:
-			return &Problem{Code: BadRequest, Detail: "The request's body is damaged.", Err: err}
+			return &Problem{Code: BadRequest, Detail: "The request's body is damaged.", Err: err, header: http.Header{"Connection": {"close"}}}
 		}
 	}
 	if r.Context().Err() != nil {

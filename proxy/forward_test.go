@@ -23,7 +23,7 @@ func TestThePathThatIsAuthorisedIsThePathThatIsForwarded(t *testing.T) {
 	f := open(t, public(up))
 	for _, path := range []string{
 		"/", "/a/b", "/a%20b", "/a%2eb", "/%61", "/a|b", `/a"b`, "/a[1]", "/{x}", "/a//b", "/a;v=1/b", "/a%3Fb", "/ü", "/a%c3%bc",
-		"/a:b@c", "/a%25b", "/!$&'()*+,=", "/a?x=%zz;y&&", "/a?", "/a?a=1#b", "//evil.example/x", "/~a_b-c.d",
+		"/a:b@c", "/a%25b", "/!$&'()*+,=", "/a?x=%zz;y&&", "/a?", "//evil.example/x", "/~a_b-c.d",
 	} {
 		res := f.get(t, path)
 		if res.StatusCode != 200 {

@@ -92,7 +92,7 @@ func (g *Gateway) twins(h http.Header) error {
 // verify answers whether a request may pass, and with which headers.
 func (g *Gateway) verify(x *exchange, r *http.Request, d dialect) error {
 	x.client.host = r.Host
-	if r.Method == http.MethodTrace || r.Method == http.MethodConnect {
+	if forbiddenMethod(r.Method) {
 		return &Problem{Code: MethodNotAllowed, Allow: everyMethod}
 	}
 	rt, err := g.find(x, r)

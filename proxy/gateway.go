@@ -334,9 +334,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve fixes the order in which a request is judged: method, form, host, path, the gateway's
 // own endpoints, route, access. Nothing below may look at the path in another way.
 func (g *Gateway) serve(x *exchange, r *http.Request) error {
-	// TRACE echoes the ticket into a body that scripts can read; CONNECT would make a
-	// tunnel of us.
-	if r.Method == http.MethodTrace || r.Method == http.MethodConnect {
+	if forbiddenMethod(r.Method) {
 		return &Problem{Code: MethodNotAllowed, Allow: everyMethod}
 	}
 	x.client = g.clientOf(r)
@@ -359,12 +357,28 @@ func (g *Gateway) serve(x *exchange, r *http.Request) error {
 	return g.enter(x, r, rt)
 }
 
+// forbiddenMethod reports whether a method is refused everywhere. TRACE, and what one
+// server calls TRACK, echoes the ticket into a body that scripts can read; CONNECT would
+// make a tunnel of us. Some servers do not mind the case.
+func forbiddenMethod(method string) bool {
+	switch len(method) {
+	case len("TRACE"):
+		return strings.EqualFold(method, "TRACE") || strings.EqualFold(method, "TRACK")
+	case len("CONNECT"):
+		return strings.EqualFold(method, "CONNECT")
+	}
+	return false
+}
+
 // find returns the route that a request takes, or nil if it leads to an endpoint of the
 // gateway's own.
 func (g *Gateway) find(x *exchange, r *http.Request) (*route, error) {
 	table := g.hosts.find(x.client.host)
 	if table == nil {
 		return nil, &Problem{Code: NotFound, Detail: "This gateway does not serve that host."}
+	}
+	if !plainTarget(r.URL) {
+		return nil, badRequest("The request's target has a user, a fragment or another scheme than http and https.")
 	}
 	x.path = rawPath(r.URL)
 	target, err := table.judge(x.path)

@@ -229,11 +229,8 @@ func (rt *route) narrowMethod(out http.Header) {
 // have, or that none has.
 func (rt *route) oversteps(methods []string) bool {
 	return slices.ContainsFunc(methods, func(m string) bool {
-		switch m = strings.ToUpper(strings.TrimSpace(m)); m {
-		case http.MethodTrace, http.MethodConnect:
-			return true
-		}
-		return len(rt.methods) > 0 && !slices.Contains(rt.methods, m)
+		m = strings.ToUpper(strings.TrimSpace(m))
+		return forbiddenMethod(m) || len(rt.methods) > 0 && !slices.Contains(rt.methods, m)
 	})
 }
 

@@ -23,6 +23,12 @@ func rawPath(u *url.URL) string {
 	return u.EscapedPath()
 }
 
+// plainTarget reports whether a request's target has nothing but what one may have (RFC
+// 9112 §3.2): some servers would take what is behind a "#" for the path, others forget it.
+func plainTarget(u *url.URL) bool {
+	return u.User == nil && (u.Scheme == "" || u.Scheme == "http" || u.Scheme == "https") && strings.IndexByte(u.RawQuery, '#') < 0
+}
+
 // shape says how closely a path must be looked at.
 type shape int
 

@@ -34,6 +34,7 @@ const (
 	NotFound             Code = "not_found"
 	MethodNotAllowed     Code = "method_not_allowed"
 	BodyTooLarge         Code = "body_too_large"
+	HeaderTooLarge       Code = "header_too_large"
 	RefreshThrottled     Code = "refresh_throttled"
 	UpstreamUnreachable  Code = "upstream_unreachable"
 	ScopeNotAvailable    Code = "scope_not_available"
@@ -60,6 +61,8 @@ func (c Code) status() int {
 		return http.StatusMethodNotAllowed
 	case BodyTooLarge:
 		return http.StatusRequestEntityTooLarge
+	case HeaderTooLarge:
+		return http.StatusRequestHeaderFieldsTooLarge
 	case RefreshThrottled:
 		return http.StatusTooManyRequests
 	case UpstreamUnreachable, ScopeNotAvailable, WrongAudience:

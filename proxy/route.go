@@ -219,7 +219,7 @@ func (r *Route) check() error {
 		return fmt.Errorf("strip_prefix %s is no beginning of the path", r.StripPrefix)
 	}
 	for _, m := range r.Methods {
-		if m != strings.ToUpper(m) || !headerToken(m) || m == http.MethodTrace || m == http.MethodConnect {
+		if m != strings.ToUpper(m) || !headerToken(m) || forbiddenMethod(m) {
 			return fmt.Errorf("method %q cannot be routed", m)
 		}
 	}

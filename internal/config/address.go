@@ -347,7 +347,7 @@ func method(s *string) field {
 			return errors.New("is no method: write one such as GET or POST")
 		case v != strings.ToUpper(v):
 			return errors.New("is not in capitals, and methods are case-sensitive: write it so")
-		case v == "TRACE" || v == "CONNECT":
+		case v == "TRACE" || v == "TRACK" || v == "CONNECT":
 			return errors.New("is never forwarded: leave it out")
 		}
 		return nil
