@@ -75,10 +75,15 @@ func server(h http.Handler, log *slog.Logger) *http.Server {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		// What a connection may fill a buffer with; Go's own choice is 1 MiB.
-		HTTP2:     &http.HTTP2Config{MaxReadFrameSize: 16 << 10},
-		ConnState: framing.Hijacked,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 100,
+			MaxReadFrameSize:     16 << 10, // What a connection may fill a buffer with; Go's own choice is 1 MiB.
+			WriteByteTimeout:     time.Minute,
+		},
+		ConnState: framing.Follow,
 		ErrorLog:  slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+
+		DisableGeneralOptionsHandler: true, // The gateway has an answer to OPTIONS * of its own.
 	}
 }
 
@@ -124,7 +129,10 @@ func (a *App) Run(ctx context.Context) error {
 
 // serve serves on a listener whose messages have one reading.
 func (a *App) serve(ctx context.Context, s *http.Server, l net.Listener) error {
-	return s.Serve(framing.Listen(ctx, l, s.TLSConfig, a.log))
+	return s.Serve(framing.Listen(ctx, l, framing.Config{
+		TLS: s.TLSConfig, Log: a.log,
+		Answer: func(r framing.Refusal) []byte { return a.gateway.Unreadable(r.Status, r.Reason) },
+	}))
 }
 
 // drain lets what is under way come to its end.
