@@ -321,4 +321,3 @@ func readText(t *testing.T, r io.Reader) string {
 	}
 	return string(text)
 }
-
