@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
+	"log/slog"
 
 	"github.com/cloakroom-bff/cloakroom/internal/config"
 	"github.com/cloakroom-bff/cloakroom/internal/doctor"
@@ -11,5 +13,21 @@ import (
 // gateway would meet them, and changes nothing.
 func Examine(ctx context.Context, cfg *config.Config, warnings config.Problems) doctor.Report {
 	provider, err := providerConfig(cfg)
-	return doctor.Examine(ctx, doctor.Patient{Config: cfg, Warnings: warnings, Provider: provider, ProviderProblem: err})
+	return doctor.Examine(ctx, doctor.Patient{Config: cfg, Warnings: warnings, Provider: provider, ProviderProblem: err, UpstreamTLS: upstreamTLS})
+}
+
+// upstreamTLS is what connections to an upstream begin with, as its files stand now.
+func upstreamTLS(c config.UpstreamTLS) (*tls.Config, error) {
+	shape, err := make(shapes).get(c, slog.New(slog.DiscardHandler))
+	if shape == nil || err != nil {
+		return nil, err
+	}
+	secure := &tls.Config{ServerName: shape.ServerName, MinVersion: tls.VersionTLS12}
+	if shape.Roots != nil {
+		secure.RootCAs = shape.Roots()
+	}
+	if shape.Certificate != nil {
+		secure.Certificates = []tls.Certificate{*shape.Certificate()}
+	}
+	return secure, nil
 }

@@ -20,6 +20,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"sync"
 	"time"
 
@@ -37,6 +38,9 @@ type Patient struct {
 	// is one, is why there is none.
 	Provider        oidc.Config
 	ProviderProblem error
+
+	// UpstreamTLS reads the files of a route; nil without an error is what Go does.
+	UpstreamTLS func(config.UpstreamTLS) (*tls.Config, error)
 
 	Now func() time.Time // nil: time.Now
 }

@@ -196,6 +196,12 @@ func nearFaults() []fault {
 		{name: "the upstream speaks no TLS", broken: func(s *setup) {
 			s.upstream.URL = strings.Replace(s.upstream.URL, "http:", "https:", 1)
 		}, check: "routes[0].upstream", verdict: doctor.Fail, found: "speaks no TLS", remedy: "http://"},
+		{name: "one of two upstreams is down", broken: func(s *setup) {
+			s.routes = append(s.routes, "- {path: /two/, upstream: ['"+s.upstream.URL+"', 'http://"+nobody(s.t)+"']}")
+		}, check: "routes[2].upstream", verdict: doctor.Warn, found: "is away: nobody listens", remedy: "start it"},
+		{name: "an upstream that says it is ill", broken: func(s *setup) {
+			s.routes = append(s.routes, "- {path: /two/, upstream: ['"+s.upstream.URL+"', '"+strings.Replace(s.upstream.URL, "127.0.0.1", "localhost", 1)+"'], balance: {health_path: /healthz}}")
+		}, check: "routes[2].upstream", verdict: doctor.Warn, found: "answers /healthz with status 404", remedy: "balance.health_path"},
 		{name: "no application", broken: func(s *setup) { s.remove("dist") }, check: "routes[1].files", verdict: doctor.Fail, found: "cannot be read", remedy: "build the application"},
 		{name: "an application without its page", broken: func(s *setup) { s.remove("dist/index.html") }, check: "routes[1].files", verdict: doctor.Warn, found: "no index.html", remedy: "build the application"},
 		{name: "a cookie that never comes", broken: func(s *setup) {

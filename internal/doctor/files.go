@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -50,20 +51,18 @@ func (e *exam) secretFiles() []secretFile {
 	}
 	for _, ref := range e.cfg.Files() {
 		secret := strings.HasPrefix(ref.Key, "session.keys") || strings.HasSuffix(ref.Key, "secret") || strings.HasSuffix(ref.Key, "token") ||
-			strings.Contains(ref.Key, ".headers.set") || ref.Key == "session.store"
+			strings.Contains(ref.Key, ".headers.set") || strings.Contains(ref.Key, ".upstream_auth.") || ref.Key == "session.store"
 		all = append(all, secretFile{ref.File, ref.Key, secret})
 	}
-	for what, path := range map[string]string{"tls.key_file": e.cfg.TLS.KeyFile, "provider.client_key_file": e.cfg.Provider.ClientKeyFile, "session.store": e.cfg.Session.Store.Bolt} {
-		if path != "" {
-			all = append(all, secretFile{path, what, true})
-		}
-	}
+	all = append(all,
+		secretFile{e.cfg.TLS.KeyFile, "tls.key_file", true},
+		secretFile{e.cfg.Provider.ClientKeyFile, "provider.client_key_file", true},
+		secretFile{e.cfg.Session.Store.Bolt, "session.store", true},
+	)
 	for i, rt := range e.cfg.Routes {
-		if rt.UpstreamTLS.KeyFile != "" {
-			all = append(all, secretFile{rt.UpstreamTLS.KeyFile, fmt.Sprintf("routes[%d].upstream_tls.key_file", i), true})
-		}
+		all = append(all, secretFile{rt.UpstreamTLS.KeyFile, fmt.Sprintf("routes[%d].upstream_tls.key_file", i), true})
 	}
-	return all
+	return slices.DeleteFunc(all, func(f secretFile) bool { return f.path == "" })
 }
 
 // hasSecrets reports whether a file holds the client's secret or the operators' token as
