@@ -32,8 +32,8 @@ type stats struct {
 	MostPresentations int `json:"most_presentations"` // of any one refresh token
 }
 
-// startProvider starts the provider for an app at this origin.
-func startProvider(t *testing.T, app string) *provider {
+// startProvider starts the provider for an app at this origin, with further variables.
+func startProvider(t *testing.T, app string, env ...string) *provider {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -44,7 +44,7 @@ func startProvider(t *testing.T, app string) *provider {
 	}
 	cmd := exec.CommandContext(t.Context(), node, "provider.mjs")
 	cmd.Dir = "provider"
-	cmd.Env = append(os.Environ(), "APP="+app)
+	cmd.Env = append(append(os.Environ(), "APP="+app), env...)
 	cmd.Stderr = t.Output()
 	if _, err := cmd.StdinPipe(); err != nil { // it ends with us, however we end
 		t.Fatal(err)

@@ -3,6 +3,9 @@
 //
 //   APP=http://localhost:8080 node provider.mjs
 //
+// WITHOUT=revocation,rpInitiatedLogout switches features off. The client cloakroom-once may not
+// refresh; it has the secret of the other.
+//
 // Refresh tokens rotate at every use. Below /control the suite finds
 //
 //   GET  /control/stats      what was asked, how often, and how it ended
@@ -12,6 +15,7 @@ import { createServer } from 'node:http';
 import { Provider, interactionPolicy } from 'oidc-provider';
 
 const app = process.env.APP ?? 'http://localhost:8080';
+const without = (process.env.WITHOUT ?? '').split(',');
 const api = 'https://api.example.test/';
 const scopes = ['openid', 'offline_access', 'profile', 'email'];
 const lifetime = { access: 60 };
@@ -64,15 +68,15 @@ const stats = { authorizations: 0, codes: 0, refreshes: 0, refused: 0, revocatio
 function makeProvider(issuer) {
   const op = new Provider(issuer, {
     adapter: Shelf,
-    clients: [{
-      client_id: 'cloakroom',
+    clients: [['cloakroom', 'authorization_code', 'refresh_token'], ['cloakroom-once', 'authorization_code']].map(([id, ...grants]) => ({
+      client_id: id,
       client_secret: 'a secret: with +, % and space of 40 byte', // Basic must encode it first
-      grant_types: ['authorization_code', 'refresh_token'],
+      grant_types: grants,
       redirect_uris: [`${app}/bff/callback`],
       post_logout_redirect_uris: [`${app}/`],
       backchannel_logout_uri: `${app}/bff/backchannel-logout`,
       backchannel_logout_session_required: true,
-    }],
+    })),
     scopes,
     claims: { profile: ['name', 'preferred_username'], email: ['email', 'email_verified'] },
     conformIdTokenClaims: false, // claims of a scope stand in the ID token, too
@@ -99,8 +103,8 @@ function makeProvider(issuer) {
     },
     features: {
       devInteractions: { enabled: false },
-      revocation: { enabled: true },
-      rpInitiatedLogout: { enabled: true },
+      revocation: { enabled: !without.includes('revocation') },
+      rpInitiatedLogout: { enabled: !without.includes('rpInitiatedLogout') },
       backchannelLogout: { enabled: true },
       resourceIndicators: {
         enabled: true,

@@ -162,6 +162,11 @@ func clientFaults() []fault {
 				k.RefreshRefusals = map[devidp.Death]devidp.Refusal{devidp.UnknownToken: {Status: http.StatusBadRequest, Code: "unauthorized_client", Description: "not for this client"}}
 			})
 		}, check: "provider.refresh_token", verdict: doctor.Fail, found: "not for this client", remedy: "allow the refresh-token grant"},
+		{name: "a dead token that is a malformed request", broken: func(s *setup) {
+			s.turn(func(k *devidp.Knobs) {
+				k.RefreshRefusals = map[devidp.Death]devidp.Refusal{devidp.UnknownToken: {Status: http.StatusBadRequest, Code: "invalid_request", Description: "Refresh token is invalid"}}
+			})
+		}, check: "provider.refresh_token", verdict: doctor.Fail, found: "Refresh token is invalid", remedy: "preset"},
 		{name: "refreshing is not announced", broken: func(s *setup) {
 			s.announce(map[string]any{"grant_types_supported": []string{"authorization_code"}})
 		}, check: "provider.refresh_token", verdict: doctor.Warn, found: "grant_types_supported", remedy: "allow it there"},

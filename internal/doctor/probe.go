@@ -69,35 +69,46 @@ func (e *exam) credentials(ctx context.Context, c *chart, client *oidc.Client, r
 	return false, true
 }
 
-// refreshToken finds out whether the client may refresh, by a token that nobody ever gave.
-// ask is false if the provider does not take the client's word anyway.
+// refreshToken finds out whether logins ask for a refresh token, and whether the client may
+// use one. ask is false if the provider does not take the client's word anyway.
 func (e *exam) refreshToken(ctx context.Context, c *chart, client *oidc.Client, m *metadata, ask bool) {
 	const check = "provider.refresh_token"
 	asked := e.asksForRefreshToken()
 	if !asked {
 		c.warn(check, "no login asks for a refresh token, so that a session has no fresh token once the first has run out", "write offline_access into provider.scopes, or provider.preset")
 	}
-	if ask {
-		_, err := client.Refresh(ctx, &session.Grant{Issuer: client.Filed()[0], ClientID: client.ClientID(), RefreshToken: session.Token("cloakroom-doctor-" + rand.Text())}, session.Target{})
-		failed, ok := errors.AsType[*session.RefreshError](err)
-		switch {
-		case ok && (failed.Code == "unauthorized_client" || failed.Code == "unsupported_grant_type"):
-			c.fail(check, "the client may not refresh: "+plain(err), "allow the refresh-token grant for the client at the provider, and offline access for its API")
-			return
-		case ok && failed.Class == session.Transient:
-			c.warn(check, "the token endpoint could not be asked: "+plain(err), "look at the provider, and ask again later")
-			return
-		}
-	}
 	switch {
-	case !asked:
+	case ask && e.mayNotRefresh(ctx, c, client), !asked:
 	case lacks(m.GrantTypes, "refresh_token"):
 		c.warn(check, "the provider does not announce the refresh-token grant (grant_types_supported)", "allow it there; without it a session ends with its first access token")
 	case lacks(m.Scopes, "offline_access") && slices.Contains(e.Provider.Scopes, "offline_access"):
 		c.warn(check, "the provider does not announce offline_access, by which a login asks for a refresh token", "allow it for this client there, or write the provider's preset if it has another way")
+	case !ask:
+		c.pass(check, "asked for")
 	default:
 		c.pass(check, "asked for, and the client may refresh; whether a login gets one shows at the first")
 	}
+}
+
+// mayNotRefresh presents a refresh token that nobody ever gave. Who lets the client refresh
+// finds the token dead; anything else is told.
+func (e *exam) mayNotRefresh(ctx context.Context, c *chart, client *oidc.Client) bool {
+	const check = "provider.refresh_token"
+	grant := &session.Grant{Issuer: client.Filed()[0], ClientID: client.ClientID(), RefreshToken: session.Token("cloakroom-doctor-" + rand.Text())}
+	_, err := client.Refresh(ctx, grant, session.Target{})
+	failed, ok := errors.AsType[*session.RefreshError](err)
+	switch {
+	case ok && failed.Class == session.Operator && failed.Code == "invalid_request":
+		c.fail(check, "the provider takes a refresh for a malformed request: "+plain(err),
+			"allow the refresh-token grant for the client at the provider; if its text speaks of the token, write the provider's preset, since a dead token would end no session")
+	case ok && failed.Class == session.Operator:
+		c.fail(check, "the client may not refresh: "+plain(err), "allow the refresh-token grant for the client at the provider, and offline access for its API")
+	case ok && (failed.Class == session.Transient || failed.Class == session.Unknown):
+		c.warn(check, "the token endpoint could not be asked: "+plain(err), "look at the provider, and ask again later")
+	default:
+		return false
+	}
+	return true
 }
 
 // asksForRefreshToken knows the ways to ask: the scope of OpenID Connect Core §11, that of
