@@ -249,7 +249,7 @@ func TestTheDoctorNamesEachFaultOfThisMachine(t *testing.T) {
 		{"a key that everybody can read", func(p *patient) {
 			p.edit("${file:./session.key}", "${file:./open.key}")
 			p.write("open.key", []byte(strings.Trim(newKey(p.t), `"`)))
-			if err := os.Chmod(filepath.Join(p.dir, "open.key"), 0o644); err != nil { //nolint:gosec // that is what it is about
+			if err := os.Chmod(filepath.Join(p.dir, "open.key"), 0o644); err != nil {
 				p.t.Fatal(err)
 			}
 		}, 0, "warn", "files", "every user of this machine may read"},
