@@ -1,0 +1,166 @@
+package cloakroom_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// pages lists what people read, by path.
+func pages(t *testing.T) []string {
+	t.Helper()
+	names := []string{"README.md", "CHANGELOG.md"}
+	err := filepath.WalkDir("docs", func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".md") {
+			names = append(names, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(names) < 10 {
+		t.Fatalf("found only %q", names)
+	}
+	return names
+}
+
+func readPage(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// prose is a page without its blocks of code.
+func prose(text string) string {
+	var out strings.Builder
+	fenced := false
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			fenced = !fenced
+			continue
+		}
+		if !fenced {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
+// anchors are the fragments that a page's headings can be reached by, as GitHub and most
+// builders of sites make them.
+func anchors(text string) (all []string) {
+	for line := range strings.Lines(prose(text)) {
+		title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " ")
+		if !ok || !strings.HasPrefix(line, "#") {
+			continue
+		}
+		title = linkTarget.ReplaceAllString(strings.TrimSpace(title), "]")
+		all = append(all, strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, title))
+	}
+	return all
+}
+
+var (
+	linkTarget = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	inlineCode = regexp.MustCompile("`[^`]*`")
+)
+
+func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	checked := 0
+	for _, name := range pages(t) {
+		text := readPage(t, name)
+		for _, match := range linkTarget.FindAllStringSubmatch(inlineCode.ReplaceAllString(prose(text), "code"), -1) {
+			target := match[1]
+			if strings.Contains(target, "://") {
+				continue
+			}
+			checked++
+			path, anchor, _ := strings.Cut(target, "#")
+			aim, there := name, text
+			if path != "" {
+				aim = filepath.Join(filepath.Dir(name), path)
+				if _, err := os.Stat(aim); errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("%s links to %s, which is not there", name, target)
+					continue
+				}
+			}
+			if anchor == "" {
+				continue
+			}
+			if aim != name {
+				there = readPage(t, aim)
+			}
+			if !slices.Contains(anchors(there), anchor) {
+				t.Errorf("%s links to %s: %s has no such heading", name, target, aim)
+			}
+		}
+	}
+	if checked < 50 {
+		t.Errorf("only %d links were found", checked)
+	}
+}
+
+// A page that nothing leads to is read by nobody.
+func TestEveryPageIsLinkedFromAnother(t *testing.T) {
+	t.Parallel()
+	linked := map[string]bool{"README.md": true}
+	for _, name := range pages(t) {
+		for _, match := range linkTarget.FindAllStringSubmatch(prose(readPage(t, name)), -1) {
+			path, _, _ := strings.Cut(match[1], "#")
+			if aim := filepath.Join(filepath.Dir(name), path); path != "" && aim != name {
+				linked[aim] = true
+			}
+		}
+	}
+	for _, name := range pages(t) {
+		if !linked[name] {
+			t.Errorf("no page links to %s", name)
+		}
+	}
+}
+
+var keyName = regexp.MustCompile("`((?:tls|admin|forward_auth|cors|provider|session|routes(?:\\[\\])?|log|telemetry)\\.[a-z_.]+)(?:`|:| )")
+
+// A key that was renamed must not live on in the prose. The reference is held against the
+// code by a test of internal/config.
+func TestKeysThatPagesNameAreInTheReference(t *testing.T) {
+	t.Parallel()
+	reference := readPage(t, "docs/reference/keys.md")
+	found := 0
+	for _, name := range pages(t) {
+		if name == "docs/doctor.md" {
+			continue // its checks have names like keys
+		}
+		for _, match := range keyName.FindAllStringSubmatch(prose(readPage(t, name)), -1) {
+			found++
+			key := strings.Replace(match[1], "routes.", "routes[].", 1)
+			above := key[:strings.LastIndex(key, ".")] // which may take any name below it
+			if !strings.Contains(reference, "| `"+key+"` |") && !strings.Contains(reference, "| `"+key+".") &&
+				!strings.Contains(reference, "| `"+above+"` | names and values |") {
+				t.Errorf("%s names %s, which is no key", name, match[1])
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("only %d keys were found", found)
+	}
+}
