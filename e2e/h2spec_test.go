@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"encoding/xml"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,39 +64,6 @@ func TestTheListenerPassesH2spec(t *testing.T) {
 	} else {
 		t.Logf("%d of %d cases pass", len(cases)-len(failed), len(cases))
 	}
-}
-
-// secureGateway runs the binary with a certificate and one public route to an API.
-func secureGateway(t *testing.T, upstream string) *gateway {
-	t.Helper()
-	g := newGateway(t)
-	listen := "127.0.0.1:" + port(g.url)
-	g.url = strings.Replace(g.url, "http:", "https:", 1)
-	certificate, private := selfSigned(t)
-	g.write("tls.crt", certificate)
-	g.write("tls.key", private)
-	key, err := exec.CommandContext(t.Context(), binary, "keys", "new").Output()
-	if err != nil {
-		t.Fatalf("cloakroom keys new: %v", err)
-	}
-	g.write("session.key", key)
-	provider := provide(t, g.url)
-	g.write("config.yaml", fmt.Appendf(nil, `
-public_url: %s
-listen: %q
-tls: {cert_file: tls.crt, key_file: tls.key}
-admin: {listen: %q}
-provider: {issuer: %s, client_id: cloakroom, client_secret: %s}
-session:
-  store: bolt:./cloakroom.db
-  keys: ["${file:./session.key}"]
-routes:
-  - path: /
-    upstream: %s
-    access: public
-`, g.url, listen, "127.0.0.1:"+port(g.admin), provider.URL, providerSecret, upstream))
-	g.start()
-	return g
 }
 
 // verdict is one case in h2spec's report, which has JUnit's form.
