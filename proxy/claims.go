@@ -32,6 +32,39 @@ func newSettings(headers map[string]string) ([]setting, error) {
 	return out, nil
 }
 
+// maxPromised bounds what a route's headers take together, in bytes. Servers take 8 to 64 KiB
+// of header in all.
+const maxPromised = 64 << 10
+
+// promise works out the values of the headers that the route sets, in the order of rt.sets;
+// empty: the header is not sent. Without a session there are no claims, and what is written
+// of them is not sent. It fails if they are more than any server takes: a user in thousands
+// of groups would else meet a different riddle at every upstream.
+func (rt *route) promise(x *exchange) error {
+	if x.bearer || len(rt.sets) == 0 {
+		return nil
+	}
+	var claims map[string]any
+	if x.state != nil {
+		claims = x.state.Grant.Claims
+	}
+	size := 0
+	x.promises = make([]string, len(rt.sets))
+	for i, s := range rt.sets {
+		if value, ok := s.template.expand(claims); ok {
+			x.promises[i] = value
+			size += len(s.name) + len(value)
+		}
+	}
+	if size > maxPromised {
+		return &Problem{
+			Code: GatewayMisconfigured, Detail: "The headers for this application are too large.",
+			Err: fmt.Errorf("proxy: the headers that route %s sets of this user's claims take %d bytes, and %d are the most: set smaller claims, or have the provider filter them", rt.Path, size, maxPromised),
+		}
+	}
+	return nil
+}
+
 // headerTemplate is a header value with claims in it: literal text, and between braces the
 // path to a claim.
 //

@@ -2,6 +2,10 @@ package proxy
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -70,4 +74,39 @@ func FuzzTemplate(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestClaimsBeyondAllHeadersAreTheOperatorsMatter signs in somebody with thousands of groups.
+func TestClaimsBeyondAllHeadersAreTheOperatorsMatter(t *testing.T) {
+	up := api(t, nil)
+	f := &fortress{up: up, front: open(t, []Route{
+		{Path: "/", Upstream: up.url},
+		{Path: "/groups/", Upstream: up.url, SetHeaders: map[string]string{"X-Groups": "{claims.groups}"}},
+	}, func(c *Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })}
+	groups := make([]any, 5000)
+	for i := range groups {
+		groups[i] = fmt.Sprintf("group-of-some-department-%04d", i)
+	}
+	ticket := f.admit(t, "alice", map[string]any{"groups": groups})
+	mine := []string{"Sec-Fetch-Site: same-origin", "Cookie: " + f.cookie(ticket)}
+	mustFail(t, f.get(t, "/groups/x", mine...), GatewayMisconfigured)
+	if up.hits() != 0 {
+		t.Error("the upstream got it all the same")
+	}
+	if !strings.Contains(f.log.String(), "route /groups/ sets") || strings.Contains(f.log.String(), "department") {
+		t.Errorf("the log does not say which route, or says too much: %s", f.log)
+	}
+	if res := f.get(t, "/x", mine...); res.StatusCode != http.StatusOK {
+		t.Errorf("on another route: %s", res.Status)
+	}
+	entrance := httptest.NewServer(f.ForwardAuth())
+	t.Cleanup(entrance.Close)
+	f.addr = entrance.Listener.Addr().String()
+	for _, d := range dialects {
+		res := f.ask(t, d, question{"GET", "/groups/x", publicHost}, mine...)
+		mustFail(t, res, GatewayMisconfigured)
+		if res.Header.Get("Authorization") != "" || res.Header.Get("X-Groups") != "" {
+			t.Errorf("%s: %v", d, res.Header)
+		}
+	}
 }

@@ -22,18 +22,19 @@ type exchange struct {
 
 	sharing *sharing // nil: answers are for the public origin alone
 
-	route  *route
-	target string           // the path that goes to the upstream
-	state  *session.State   // of the live session; nil: anonymous
-	who    *session.Session // as above
-	token  session.Token    // for the upstream; empty: none
-	kind   TokenKind        // whose it is
-	minted bool             // it was made while this request waited for it
-	bearer bool             // a machine client's own token goes on, and nothing of the gateway's
-	proof  string           // the identity assertion for the upstream; empty: none
-	kept   []byte           // the request's body, to be sent again; nil: it cannot be
-	body   *requestBody     // nil: the request has none
-	stream *stream          // nil: the exchange is none
+	route    *route
+	target   string           // the path that goes to the upstream
+	state    *session.State   // of the live session; nil: anonymous
+	who      *session.Session // as above
+	token    session.Token    // for the upstream; empty: none
+	kind     TokenKind        // whose it is
+	minted   bool             // it was made while this request waited for it
+	bearer   bool             // a machine client's own token goes on, and nothing of the gateway's
+	proof    string           // the identity assertion for the upstream; empty: none
+	promises []string         // values of the headers that the route sets
+	kept     []byte           // the request's body, to be sent again; nil: it cannot be
+	body     *requestBody     // nil: the request has none
+	stream   *stream          // nil: the exchange is none
 
 	upgraded func(net.Conn) net.Conn // takes over the connection of a WebSocket; nil: it is none
 

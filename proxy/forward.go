@@ -43,6 +43,9 @@ func (g *Gateway) forward(x *exchange, r *http.Request, rt *route) error {
 		return badRequest("The path has characters that cannot be forwarded as they are.")
 	}
 	x.target = target
+	if err := rt.promise(x); err != nil {
+		return err
+	}
 	if len(r.Header["Upgrade"]) > 0 && !isWebSocket(r) {
 		r.Header.Del("Upgrade") // h2c would be a tunnel past every check (RFC 9110 §7.8).
 	}

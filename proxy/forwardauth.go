@@ -110,6 +110,9 @@ func (g *Gateway) verify(x *exchange, r *http.Request, d dialect) error {
 	if err := g.authorise(x, r, rt); err != nil {
 		return g.refuse(x, r, rt, d, err)
 	}
+	if err := rt.promise(x); err != nil {
+		return err
+	}
 	g.letPass(x, r, rt)
 	return nil
 }

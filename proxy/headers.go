@@ -190,20 +190,12 @@ func (rt *route) narrowTrailers(out *http.Request, x *exchange) {
 	}
 }
 
-// setHeaders sets the headers that the route promises to its upstream. Without a session
-// there are no claims, and what is written of them is not sent. A machine client's request
-// gets none: an upstream that takes a key in X-Api-Key for a proof would ask no further.
+// setHeaders sets the headers that the route promises to its upstream, as promise has worked
+// them out.
 func (rt *route) setHeaders(out http.Header, x *exchange) {
-	if x.bearer {
-		return
-	}
-	var claims map[string]any
-	if x.state != nil {
-		claims = x.state.Grant.Claims
-	}
-	for _, s := range rt.sets {
-		if value, ok := s.template.expand(claims); ok {
-			out[s.name] = []string{value}
+	for i, value := range x.promises {
+		if value != "" {
+			out[rt.sets[i].name] = x.promises[i : i+1 : i+1]
 		}
 	}
 	if x.proof != "" {

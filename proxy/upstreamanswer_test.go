@@ -24,7 +24,7 @@ func alwaysSaying(t *testing.T, answer string) []Route {
 
 // TestAnAnswerThatCannotBeReadIsNotPassedOn has upstreams that break the rules of RFC 9112.
 func TestAnAnswerThatCannotBeReadIsNotPassedOn(t *testing.T) {
-	const ok = "Content-Length: 2\r\n\r\nok"
+	const ok = "Connection: close\r\nContent-Length: 2\r\n\r\nok"
 	for _, row := range []struct {
 		name, answer string
 		want         int // 0: the connection ends before the answer does
@@ -45,7 +45,7 @@ func TestAnAnswerThatCannotBeReadIsNotPassedOn(t *testing.T) {
 		{"a body that ends too early", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", 0},
 		{"a chunk without length", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n0\r\n\r\n", 0},
 		{"no last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", 0},
-		{"a length beside chunks, which win", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200},
+		{"a length beside chunks, which win", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200},
 		{"a status of nobody's", "HTTP/1.1 599 Odd\r\n" + ok, 599},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestAnAnswerWithATokenIsNobodyElses(t *testing.T) {
 // TestAnAnswerHasTheTypeThatItsUpstreamSays guesses none.
 func TestAnAnswerHasTheTypeThatItsUpstreamSays(t *testing.T) {
 	for said, want := range map[string][]string{"": nil, "Content-Type: text/plain\r\n": {"text/plain"}, "Content-Type:\r\n": {""}} {
-		f := open(t, alwaysSaying(t, "HTTP/1.1 200 OK\r\n"+said+"Content-Length: 14\r\n\r\n<!doctype html"))
+		f := open(t, alwaysSaying(t, "HTTP/1.1 200 OK\r\nConnection: close\r\n"+said+"Content-Length: 14\r\n\r\n<!doctype html"))
 		for _, s := range f.bothSides(t) {
 			if res, body := s.fetch(t, s.request(t, "GET", "/x", nil)); !slices.Equal(res.Header["Content-Type"], want) || body != "<!doctype html" {
 				t.Errorf("%s, %q: %q", s.name, said, res.Header["Content-Type"])
