@@ -30,6 +30,7 @@ type metadata struct {
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
 	SigningAlgs           []string `json:"id_token_signing_alg_values_supported"`
 	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
+	ACRValues             []string `json:"acr_values_supported"`
 	NeedsPAR              bool     `json:"require_pushed_authorization_requests"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
 	Backchannel           bool     `json:"backchannel_logout_supported"`

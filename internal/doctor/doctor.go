@@ -51,21 +51,24 @@ func Examine(ctx context.Context, p Patient) Report {
 	e := newExam(p)
 	defer e.hang()
 	e.running = e.alive(ctx)
-	parts := []func(context.Context, *chart){
-		e.configuration, e.gateway, e.listeners, e.publicURL, e.cookies, e.proxies, e.files, e.keys,
-		e.store, e.provider, e.routes, e.telemetry,
-	}
+	// Nobody must call an address while it is being tried.
+	lines := together(ctx, e.configuration, e.gateway, e.listeners)
+	return Report{append(lines, together(ctx, e.publicURL, e.cookies, e.proxies, e.files, e.keys, e.store, e.provider, e.routes, e.telemetry)...)}
+}
+
+// together makes parts of an examination at the same time, and returns their lines in
+// order.
+func together(ctx context.Context, parts ...func(context.Context, *chart)) (lines []Line) {
 	charts := make([]chart, len(parts))
 	var asked sync.WaitGroup
 	for i, part := range parts {
 		asked.Go(func() { part(ctx, &charts[i]) })
 	}
 	asked.Wait()
-	var r Report
 	for _, c := range charts {
-		r.Lines = append(r.Lines, c.lines...)
+		lines = append(lines, c.lines...)
 	}
-	return r
+	return lines
 }
 
 // Unreadable is the report on a configuration that cannot be read: there is nothing else

@@ -146,6 +146,27 @@ func clientFaults() []fault {
 		{name: "a parameter that is refused", broken: func(s *setup) {
 			s.turn(func(k *devidp.Knobs) { k.AuthorizeError = "invalid_request" })
 		}, check: "provider.authorization", verdict: doctor.Fail, found: "invalid_request, “turned on by a knob”", remedy: "authorize_params"},
+		{name: "an authorization endpoint that hangs", broken: func(s *setup) {
+			s.provider = []string{"timeout: 200ms"}
+			s.turn(func(k *devidp.Knobs) {
+				k.Timing = devidp.Timing{Mode: devidp.Hang, At: []devidp.Endpoint{devidp.AuthorizeEndpoint}}
+			})
+		}, check: "provider.authorization", verdict: doctor.Fail, found: "no answer within 200ms", remedy: "says nothing"},
+		{name: "an authorization endpoint that fails", broken: func(s *setup) {
+			s.answer(devidp.AuthorizeEndpoint, devidp.CannedAnswer{Status: http.StatusBadGateway})
+		}, check: "provider.authorization", verdict: doctor.Warn, found: "status 502", remedy: "later"},
+		{name: "an authorization endpoint that says it fails", broken: func(s *setup) {
+			s.turn(func(k *devidp.Knobs) { k.AuthorizeError = "temporarily_unavailable" })
+		}, check: "provider.authorization", verdict: doctor.Warn, found: "temporarily_unavailable", remedy: "later"},
+		{name: "a client that may not use codes", broken: func(s *setup) {
+			s.answer(devidp.TokenEndpoint, devidp.CannedAnswer{Status: http.StatusBadRequest, Body: `{"error":"unauthorized_client"}`})
+		}, check: "provider.client_secret", verdict: doctor.Fail, found: "authorization-code grant", remedy: "allow that grant"},
+		{name: "a client that must prove its key", broken: func(s *setup) {
+			s.answer(devidp.TokenEndpoint, devidp.CannedAnswer{Status: http.StatusBadRequest, Body: `{"error":"invalid_dpop_proof"}`})
+		}, check: "provider.dpop", verdict: doctor.Fail, found: "demands DPoP", remedy: "switch DPoP off"},
+		{name: "an answer that says nothing of the client", broken: func(s *setup) {
+			s.answer(devidp.TokenEndpoint, devidp.CannedAnswer{Status: http.StatusOK, Body: `{"access_token":"x","token_type":"Bearer"}`})
+		}, check: "provider.client_secret", verdict: doctor.Warn, found: "says nothing of the client", remedy: "log"},
 		{name: "an unknown API", broken: func(s *setup) {
 			s.provider = append(s.provider, "audience: https://api.example.com")
 			s.turn(func(k *devidp.Knobs) { k.Audiences = []string{"https://other.example.com"} })
@@ -209,6 +230,14 @@ func nearFaults() []fault {
 		}, check: "routes[2].upstream", verdict: doctor.Warn, found: "answers /healthz with status 404", remedy: "balance.health_path"},
 		{name: "no application", broken: func(s *setup) { s.remove("dist") }, check: "routes[1].files", verdict: doctor.Fail, found: "cannot be read", remedy: "build the application"},
 		{name: "an application without its page", broken: func(s *setup) { s.remove("dist/index.html") }, check: "routes[1].files", verdict: doctor.Warn, found: "no index.html", remedy: "build the application"},
+		{name: "a grant that is not announced", broken: func(s *setup) {
+			s.routes = append(s.routes, "- {path: /jobs/, upstream: '"+s.upstream.URL+"', access: public, token: client}")
+			s.announce(map[string]any{"grant_types_supported": []string{"authorization_code", "refresh_token"}})
+		}, check: "routes[2].token", verdict: doctor.Warn, found: "needs the grant client_credentials", remedy: "allow it"},
+		{name: "a step-up to what nobody knows", broken: func(s *setup) {
+			s.routes = append(s.routes, "- {path: /vault/, upstream: '"+s.upstream.URL+"', require: {acr: phr phrh}}")
+			s.announce(map[string]any{"acr_values_supported": []string{"pwd", "phr"}})
+		}, check: "routes[2].require", verdict: doctor.Warn, found: "context phrh", remedy: "pwd, phr"},
 		{name: "a cookie that never comes", broken: func(s *setup) {
 			s.routes = append(s.routes, "- {path: /orders/, host: api.example.com, upstream: "+s.upstream.URL+"}")
 		}, check: "session.cookie", verdict: doctor.Fail, found: "nobody is ever signed in there", remedy: "below public_url"},

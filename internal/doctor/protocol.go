@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/cloakroom-bff/cloakroom/internal/config"
 )
 
 // protocol judges what the discovery document announces, where nothing but it can tell.
@@ -33,6 +35,32 @@ func (e *exam) protocol(c *chart, m *metadata) {
 		c.pass("provider.dpop", "DPoP is not offered, and not used")
 	}
 	e.userInfo(c, m)
+	e.grantTypes(c, m)
+	e.stepUp(c, m)
+}
+
+// grantTypes looks at the grants that routes need beside a login's.
+func (e *exam) grantTypes(c *chart, m *metadata) {
+	for i, rt := range e.cfg.Routes {
+		grant := map[config.Token]string{
+			config.ClientToken: "client_credentials", config.UserOrClientToken: "client_credentials",
+			config.ExchangedToken: "urn:ietf:params:oauth:grant-type:token-exchange",
+		}[rt.Token]
+		if grant != "" && lacks(m.GrantTypes, grant) {
+			c.warn(fmt.Sprintf("routes[%d].token", i), fmt.Sprintf("token: %s needs the grant %s, which the provider does not announce", rt.Token, grant), "allow it for this client there, or write another token")
+		}
+	}
+}
+
+// stepUp looks at the authentication contexts that routes ask a login for.
+func (e *exam) stepUp(c *chart, m *metadata) {
+	for i, rt := range e.cfg.Routes {
+		for acr := range strings.FieldsSeq(rt.Require.ACR) {
+			if lacks(m.ACRValues, acr) {
+				c.warn(fmt.Sprintf("routes[%d].require", i), "the provider does not announce the authentication context "+acr+" (acr_values_supported); a step-up to it may never end well", "write one that it announces: "+quote(strings.Join(m.ACRValues, ", ")))
+			}
+		}
+	}
 }
 
 func (e *exam) userInfo(c *chart, m *metadata) {

@@ -5,17 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 )
 
 // routes looks at where each route leads.
 func (e *exam) routes(ctx context.Context, c *chart) {
-	charts := make([]chart, len(e.cfg.Routes))
+	var parts []func(context.Context, *chart)
 	seen := make(map[string]bool)
-	var asked sync.WaitGroup
 	for i, rt := range e.cfg.Routes {
 		if rt.Files != "" {
-			staticFiles(&charts[i], i, rt.Files)
+			parts = append(parts, func(_ context.Context, c *chart) { staticFiles(c, i, rt.Files) })
 			continue
 		}
 		place := fmt.Sprint(rt.Upstream, rt.UpstreamTLS, rt.Balance.HealthPath)
@@ -23,12 +21,9 @@ func (e *exam) routes(ctx context.Context, c *chart) {
 			continue
 		}
 		seen[place] = true
-		asked.Go(func() { e.upstreams(ctx, &charts[i], i, rt) })
+		parts = append(parts, func(ctx context.Context, c *chart) { e.upstreams(ctx, c, i, rt) })
 	}
-	asked.Wait()
-	for _, one := range charts {
-		c.lines = append(c.lines, one.lines...)
-	}
+	c.lines = together(ctx, parts...)
 }
 
 // staticFiles sees whether there is a single-page application.

@@ -45,9 +45,10 @@ func newSetup(t *testing.T) *setup {
 	t.Helper()
 	s := &setup{
 		t: t, dir: t.TempDir(), public: "http://" + nobody(t), client: "app", secret: clientSecret,
-		listen: "127.0.0.1:0", admin: "127.0.0.1:0", store: "bolt:./cloakroom.db",
+		admin: "127.0.0.1:0", store: "bolt:./cloakroom.db",
 		provider: []string{"timeout: 2s"},
 	}
+	s.listen = strings.TrimPrefix(s.public, "http://")
 	keys, err := keysOfAll()
 	if err != nil {
 		t.Fatal(err)
