@@ -19,7 +19,7 @@ import (
 type Assertion struct {
 	// Header is the name of the header that it is sent in; empty: it is not sent.
 	Header string
-	// Audience is its aud; empty: the upstream's scheme and host.
+	// Audience is its aud; empty: the scheme and host of Upstream.
 	Audience string
 	// Claims are those of the session that go along, beside sub. A claim that the session
 	// does not have is left out.

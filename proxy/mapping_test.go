@@ -131,6 +131,10 @@ func TestCookiesComeBackWhereBrowsersSeeTheUpstream(t *testing.T) {
 			t.Errorf("%v %s: got %s, want %s", *row.m, row.in, got, row.want)
 		}
 	}
+	// One domain for both: the application means what it says.
+	if got := moved.cookie("a=b; Domain=example.com", "erp.example.com", publicHost); got != "a=b; Domain=example.com" {
+		t.Errorf("got %s", got)
+	}
 }
 
 func TestARefreshIsAnAddressToo(t *testing.T) {

@@ -30,6 +30,7 @@ type house struct {
 	origin   string
 	provider *devidp.Server
 	upstream http.HandlerFunc
+	routes   []string // further ones, with UPSTREAM for the upstream's URL
 	dir      string
 	app      *App
 	stop     context.CancelFunc
@@ -54,9 +55,9 @@ func (b *safeBuffer) String() string {
 	return b.buf.String()
 }
 
-func newHouse(t *testing.T, upstream http.HandlerFunc) *house {
+func newHouse(t *testing.T, upstream http.HandlerFunc, routes ...string) *house {
 	t.Helper()
-	h := &house{t: t, upstream: upstream, dir: t.TempDir(), log: &safeBuffer{}}
+	h := &house{t: t, upstream: upstream, routes: routes, dir: t.TempDir(), log: &safeBuffer{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +95,7 @@ routes:
   - {path: /api/, upstream: %q}
   - {path: /open/, upstream: %q, access: public, token: none}
 `, h.origin, strings.TrimPrefix(h.origin, "http://"), h.provider.URL, api.URL, api.URL)
+	text += strings.ReplaceAll(strings.Join(h.routes, "\n"), "UPSTREAM", api.URL)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}

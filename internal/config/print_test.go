@@ -28,13 +28,21 @@ routes:
     upstream: https://orders
     headers:
       set: {X-Key: literal-api-key, X-Other: "${env:SECRET}", X-User: "{claims.sub}"}
+  - path: /erp/
+    upstream: https://erp
+    token: none
+    upstream_auth: {basic: {user: literal-erp-user, password: literal-erp-password}}
+  - path: /crm/
+    upstream: https://crm
+    token: none
+    upstream_auth: {authorization: ApiKey literal-crm-key}
 `
 
 const secretFromEnv = "environment-secret"
 
 // exposed returns the first secret of guarded that out shows.
 func exposed(out, key string) string {
-	for _, s := range []string{"literal-admin-token", "literal-client-secret", "literal-api-key", "bGl0ZXJhbC1rZXkt", "literal-key", secretFromEnv, key} {
+	for _, s := range []string{"literal-admin-token", "literal-client-secret", "literal-api-key", "literal-erp-user", "literal-erp-password", "literal-crm-key", "bGl0ZXJhbC1rZXkt", "literal-key", secretFromEnv, key} {
 		if strings.Contains(out, s) || strings.Contains(out, fmt.Sprintf("%x", s)) || strings.Contains(out, strings.Trim(fmt.Sprintf("%d", []byte(s)), "[]")) {
 			return s
 		}
@@ -90,6 +98,9 @@ func TestNoErrorHoldsASecret(t *testing.T) {
 		{"https://orders", "https://u:literal-client-secret@orders"},
 		{"https://orders", "htps://u:literal-client-secret@orders"},
 		{"literal-api-key", "literal-api-key{"},
+		{"literal-erp-user", "\"literal-erp-user:\""},
+		{"literal-erp-password", "literal-erp-password}, authorization: {x: literal-crm-key"},
+		{"{authorization: ApiKey literal-crm-key}", "{authorization: ApiKey literal-crm-key, basic: {user: literal-erp-user}}"},
 		{"keys:", "store: redis://:literal-client-secret@\n  keys:"},
 		{"keys:", "store: \"redis://:literal-client-secret@ x\"\n  keys:"},
 		{"keys:", "store: literal-client-secret\n  keys:"},
