@@ -41,14 +41,14 @@ const maxPromised = 64 << 10
 // of them is not sent. It fails if they are more than any server takes: a user in thousands
 // of groups would else meet a different riddle at every upstream.
 func (rt *route) promise(x *exchange) error {
-	if x.bearer || len(rt.sets) == 0 {
+	if x.bearer || len(rt.sets) == 0 && x.proof == "" {
 		return nil
 	}
 	var claims map[string]any
 	if x.state != nil {
 		claims = x.state.Grant.Claims
 	}
-	size := 0
+	size := len(x.proof)
 	x.promises = make([]string, len(rt.sets))
 	for i, s := range rt.sets {
 		if value, ok := s.template.expand(claims); ok {

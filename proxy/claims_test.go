@@ -82,6 +82,7 @@ func TestClaimsBeyondAllHeadersAreTheOperatorsMatter(t *testing.T) {
 	f := &fortress{up: up, front: open(t, []Route{
 		{Path: "/", Upstream: up.url},
 		{Path: "/groups/", Upstream: up.url, SetHeaders: map[string]string{"X-Groups": "{claims.groups}"}},
+		{Path: "/signed/", Upstream: up.url, Assertion: Assertion{Header: "X-Who", Claims: []string{"groups"}}},
 	}, func(c *Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })}
 	groups := make([]any, 5000)
 	for i := range groups {
@@ -90,6 +91,7 @@ func TestClaimsBeyondAllHeadersAreTheOperatorsMatter(t *testing.T) {
 	ticket := f.admit(t, "alice", map[string]any{"groups": groups})
 	mine := []string{"Sec-Fetch-Site: same-origin", "Cookie: " + f.cookie(ticket)}
 	mustFail(t, f.get(t, "/groups/x", mine...), GatewayMisconfigured)
+	mustFail(t, f.get(t, "/signed/x", mine...), GatewayMisconfigured)
 	if up.hits() != 0 {
 		t.Error("the upstream got it all the same")
 	}

@@ -56,6 +56,10 @@ func TestAPageAtAConfiguredOriginCallsAndReads(t *testing.T) {
 	if got := res.Header.Get("Access-Control-Expose-Headers"); got != "Cloakroom-Error, Retry-After, X-Total-Count" {
 		t.Errorf("exposed: %s", got)
 	}
+	socket := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==", "Cookie: " + f.cookie(ticket)}
+	if res := f.get(t, "/api/x", append(socket, ofPage, "Sec-Fetch-Site: same-site", "Sec-Fetch-Mode: websocket")...); res.StatusCode != http.StatusOK {
+		t.Errorf("a WebSocket: %d", res.StatusCode)
+	}
 	// An old browser names its origin alone.
 	if res := f.get(t, "/api/x", ofPage, "Cookie: "+f.cookie(ticket)); res.StatusCode != http.StatusOK {
 		t.Errorf("without fetch metadata: %d", res.StatusCode)
