@@ -108,6 +108,8 @@ func (d *dialer) transport(timeout time.Duration) *http.Transport {
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
+	case req.Body != nil && (req.ContentLength < 0 || req.ContentLength > replayable):
+		return uploadTo(t.Transport, req)
 	case t.short != nil:
 		return t.short.RoundTrip(req)
 	case t.upgrades != nil && req.Header["Upgrade"] != nil:
