@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -189,7 +190,21 @@ func (x *exchange) failure(r *http.Request, err error) error {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		return problem(UpstreamTimeout, err)
 	}
-	return problem(UpstreamUnreachable, err)
+	return problem(UpstreamUnreachable, withoutQuotes(err))
+}
+
+// withoutQuotes is err for the log, up to where it quotes what an upstream said: Go's errors
+// show the line that they could not read, and that can be a cookie, or a part of an answer of
+// which the connection has lost the thread. Certificates are no secrets.
+func withoutQuotes(err error) error {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return err
+	}
+	text, _, quotes := strings.Cut(err.Error(), `"`)
+	if !quotes {
+		return err
+	}
+	return errors.New(strings.TrimRight(text, ": "))
 }
 
 // mayHop honours Max-Forwards of an OPTIONS request (RFC 9110 §7.6.2): at zero the gateway

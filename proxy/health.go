@@ -58,7 +58,7 @@ func (s *server) unreachable(err error) {
 func (s *server) leaveOut(err error) {
 	if s.out.CompareAndSwap(false, true) {
 		s.transport.CloseIdleConnections() // they lead to a server that is no more
-		s.log.Warn("upstream: left out", "upstream", s.host, "err", err)
+		s.log.Warn("upstream: left out", "upstream", s.host, "err", withoutQuotes(err))
 	}
 }
 

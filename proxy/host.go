@@ -174,14 +174,18 @@ func agreed(a, b string) string {
 	return ""
 }
 
-// forwardedFor returns the for parameters of a Forwarded header (RFC 7239 §5.2).
+// forwardedFor returns the for parameters of a Forwarded header (RFC 7239 §5.2), up to the
+// nearest proxy that says none: what stands before it may be anybody's.
 func forwardedFor(lines []string) []string {
 	var out []string
-	for _, element := range list(lines) {
-		if node := forwarded(element, "for"); node != "" {
-			out = append(out, hostOnly(node))
+	for _, element := range slices.Backward(list(lines)) {
+		node := forwarded(element, "for")
+		if node == "" {
+			break
 		}
+		out = append(out, hostOnly(node))
 	}
+	slices.Reverse(out)
 	return out
 }
 

@@ -47,6 +47,12 @@ func TestAChainIsBelievedFromTheRight(t *testing.T) {
 		{"127.0.0.0/8", "Forwarded: host=evil.example;proto=https, for=1.1.1.1;Host=\"app.example.com:443\";proto=http", "1.1.1.1", "1.1.1.1, 127.0.0.1", publicHost + ":443", "http"},
 		{"127.0.0.0/8", "Forwarded: host=evil.example;proto=http\r\nX-Forwarded-Host: other.example\r\nX-Forwarded-Proto: https", "127.0.0.1", "127.0.0.1", publicHost, "https"},
 		{"", "Forwarded: host=evil.example;proto=http", "127.0.0.1", "127.0.0.1", publicHost, "https"},
+		{"127.0.0.0/8 10.0.0.0/8", "X-Forwarded-For: 10.0.0.1, 10.0.0.2", "10.0.0.1", "10.0.0.1, 10.0.0.2, 127.0.0.1", publicHost, "https"},
+		{"127.0.0.0/8", "X-Forwarded-For: 9.9.9.9, 1.1.1.1:4711\r\nX_Forwarded_For: 8.8.8.8\r\nX-Real-IP: 7.7.7.7", "1.1.1.1", "1.1.1.1, 127.0.0.1", publicHost, "https"},
+		{"127.0.0.0/8", `Forwarded: for="9.9.9.9, for=1.1.1.1`, "1.1.1.1", "1.1.1.1, 127.0.0.1", publicHost, "https"},
+		{"127.0.0.0/8", `Forwarded: for=9.9.9.9, for="_hidden"`, "127.0.0.1", "127.0.0.1", publicHost, "https"},
+		{"127.0.0.0/8", "Forwarded: for=9.9.9.9, proto=http", "127.0.0.1", "127.0.0.1", publicHost, "http"},
+		{"127.0.0.0/8", "Forwarded: for=9.9.9.9, proto=http\r\nX-Forwarded-For: 1.1.1.1", "1.1.1.1", "1.1.1.1, 127.0.0.1", publicHost, "http"},
 		{"127.0.0.0/8", "X-Forwarded-Host: evil.example, app.example.com", "127.0.0.1", "127.0.0.1", publicHost, "https"},
 	} {
 		up := api(t, nil)
