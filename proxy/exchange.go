@@ -34,6 +34,7 @@ type exchange struct {
 	promises []string         // values of the headers that the route sets
 	kept     []byte           // the request's body, to be sent again; nil: it cannot be
 	body     *requestBody     // nil: the request has none
+	incoming *clientBody      // as above
 	stream   *stream          // nil: the exchange is none
 
 	upgraded func(net.Conn) net.Conn // takes over the connection of a WebSocket; nil: it is none

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -51,6 +52,9 @@ func (g *Gateway) forward(x *exchange, r *http.Request, rt *route) error {
 		r.Header.Del("Upgrade") // h2c would be a tunnel past every check (RFC 9110 §7.8).
 	}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	if x.incoming != nil {
+		r.Body = x.incoming // of the copy: the server looks at its own
+	}
 	if r.ContentLength > rt.MaxBody {
 		return problem(BodyTooLarge, nil)
 	}
@@ -67,7 +71,7 @@ func (g *Gateway) forward(x *exchange, r *http.Request, rt *route) error {
 			// Else the server would read the whole body before it sends the head of an
 			// answer, and an upstream that answers while it listens would hang. Where that
 			// is not supported, it is not needed.
-			_ = http.NewResponseController(x).EnableFullDuplex()
+			x.incoming.duplex = x.incoming.rc.EnableFullDuplex() == nil
 		}
 	}
 	defer g.endStream(x)
@@ -120,6 +124,9 @@ func (rt *route) address(pr *httputil.ProxyRequest, target string) {
 // answered looks at the head of an upstream's answer before it goes to the client.
 func (g *Gateway) answered(ctx context.Context, x *exchange, res *http.Response) error {
 	x.route.cleanAnswer(res.Header)
+	if x.incoming != nil {
+		x.incoming.answered()
+	}
 	if res.StatusCode == http.StatusUnauthorized && x.route.Token != Passthrough {
 		replace(res.Header, "Www-Authenticate", withoutBoxes)
 	}
@@ -177,8 +184,10 @@ func (x *exchange) failure(r *http.Request, err error) error {
 		switch {
 		case b.over.Load():
 			return problem(BodyTooLarge, err)
+		case x.incoming.paused():
+			return badBody("The request's body did not come in time.", os.ErrDeadlineExceeded)
 		case b.failed.Load() && r.Context().Err() == nil:
-			return &Problem{Code: BadRequest, Detail: "The request's body is damaged.", Err: err, header: http.Header{"Connection": {"close"}}}
+			return badBody("The request's body is damaged.", err)
 		}
 	}
 	if r.Context().Err() != nil {
@@ -205,6 +214,12 @@ func withoutQuotes(err error) error {
 		return err
 	}
 	return errors.New(strings.TrimRight(text, ": "))
+}
+
+// badBody refuses a body that the client has not sent as it should. Where it would end
+// nobody knows, so the connection does.
+func badBody(detail string, err error) error {
+	return &Problem{Code: BadRequest, Detail: detail, Err: err, header: http.Header{"Connection": {"close"}}}
 }
 
 // mayHop honours Max-Forwards of an OPTIONS request (RFC 9110 §7.6.2): at zero the gateway

@@ -325,6 +325,9 @@ func (g *Gateway) endpoints() map[string]map[string]endpoint {
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{w: w, began: g.cfg.Now()}
+	if r.ContentLength != 0 && r.Body != nil {
+		x.incoming = newClientBody(x, r)
+	}
 	defer func() { g.finish(x, r, recover()) }()
 	if err := g.serve(x, r); err != nil {
 		g.fail(x, r, err)

@@ -33,6 +33,9 @@ func (g *Gateway) finish(x *exchange, r *http.Request, panicked any) {
 	if g.cfg.Observe != nil {
 		g.cfg.Observe(Served{Route: x.name, Method: r.Method, Status: x.status, Code: string(x.code), Replayed: x.replayed, Took: took})
 	}
+	if x.incoming != nil && !abort {
+		abort = x.incoming.settle() != nil
+	}
 	if abort {
 		panic(http.ErrAbortHandler)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"math"
 	"net/http"
@@ -237,11 +236,11 @@ func (g *Gateway) fail(x *exchange, r *http.Request, err error) {
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", p.Allow)
 	case http.StatusRequestEntityTooLarge:
-		if r.ProtoMajor == 1 {
+		if r.ProtoMajor == 1 && x.incoming != nil {
 			// Else the server would wait for the body before it answers.
-			_ = http.NewResponseController(x).EnableFullDuplex()
+			_ = x.incoming.rc.EnableFullDuplex()
 			h.Set("Connection", "close")
-			defer linger(x, r)
+			defer x.incoming.linger()
 		}
 	}
 	maps.Copy(h, p.header)
@@ -253,24 +252,6 @@ func (g *Gateway) fail(x *exchange, r *http.Request, err error) {
 		return
 	}
 	x.err = errors.Join(x.err, encodeJSON(x, "application/problem+json", status, body(p, status)))
-}
-
-const (
-	lingerFor  = 5 * time.Second
-	lingerMost = 64 << 20 // bytes
-)
-
-// linger reads what a client still sends of a body that was refused. To close with bytes
-// unread resets the connection, and the reset overtakes the answer: the client would hear
-// of a broken connection and try again, instead of reading why (RFC 9112 §9.6).
-func linger(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Expect") != "" {
-		return // It waits for the word to send, and has had another.
-	}
-	rc := http.NewResponseController(w)
-	if rc.Flush() == nil && rc.SetReadDeadline(time.Now().Add(lingerFor)) == nil {
-		_, _ = io.CopyN(io.Discard, r.Body, lingerMost) // Nobody is left to tell.
-	}
 }
 
 // problemBody is the JSON of an error (RFC 9457 §3); where OAuth has a form for it, it is

@@ -73,10 +73,13 @@ func needsLogin(err error) bool {
 func (x *exchange) keep(r *http.Request) error {
 	x.kept = make([]byte, r.ContentLength)
 	if _, err := io.ReadFull(r.Body, x.kept); err != nil {
-		if r.Context().Err() != nil {
+		switch {
+		case x.incoming.paused():
+			return badBody("The request's body did not come in time.", err)
+		case r.Context().Err() != nil:
 			return r.Context().Err()
 		}
-		return &Problem{Code: BadRequest, Detail: "The request's body is damaged.", Err: err}
+		return badBody("The request's body is damaged.", err)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(x.kept))
 	if r.Header["Idempotency-Key"] == nil && r.Header["X-Idempotency-Key"] == nil { // by which Go's client would send what it may have sent
