@@ -50,6 +50,7 @@ type App struct {
 	onPublic  net.Listener
 	onIngress net.Listener // nil: nobody asks
 	onAdmin   net.Listener
+	most      int // connections on each listener
 	draining  atomic.Bool
 }
 
@@ -130,7 +131,7 @@ func (a *App) Run(ctx context.Context) error {
 // serve serves on a listener whose messages have one reading.
 func (a *App) serve(ctx context.Context, s *http.Server, l net.Listener) error {
 	return s.Serve(framing.Listen(ctx, l, framing.Config{
-		TLS: s.TLSConfig, Log: a.log,
+		TLS: s.TLSConfig, Most: a.most, Log: a.log,
 		Answer: func(r framing.Refusal) []byte { return a.gateway.Unreadable(r.Status, r.Reason) },
 	}))
 }

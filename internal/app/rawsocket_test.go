@@ -41,11 +41,12 @@ routes:
   - {path: /kept/, upstream: "http://%[1]s", access: public, token: none, encoded_slashes: keep, headers: {set: {X-Mark: gateway}}}
 `
 
-func newRawFront(t *testing.T) *rawFront {
+// newRawFront starts both. lines are further ones of the configuration.
+func newRawFront(t *testing.T, lines ...string) *rawFront {
 	t.Helper()
 	f := &rawFront{up: newRawUpstream(t)}
 	file := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, rawConfig, f.up.addr), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, rawConfig+strings.Join(lines, "\n"), f.up.addr), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg, _, err := config.Load(file, nil)

@@ -52,7 +52,7 @@ type extras struct {
 }
 
 func assemble(ctx context.Context, cfg *config.Config, x extras) (*App, error) {
-	a := &App{log: x.log, running: cfg, metrics: telemetry.NewMetrics(x.version), audit: telemetry.NewAudit(x.audit), onPublic: x.public}
+	a := &App{log: x.log, running: cfg, most: cfg.MaxConnections, metrics: telemetry.NewMetrics(x.version), audit: telemetry.NewAudit(x.audit), onPublic: x.public}
 	if err := a.open(ctx, cfg, x); err != nil {
 		a.close()
 		return nil, err

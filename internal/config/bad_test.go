@@ -39,6 +39,7 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"true for text", "3f9a…", "true", "4:14: provider.client_id: is true or false: write text, in quotes if it is meant so"},
 	{"nothing for text", " 3f9a…", "", "4:13: provider.client_id: has no value: write one, or leave the key out"},
 	{"yes for true", "  issuer", "  userinfo: yes\n  issuer", `3:13: provider.userinfo: "yes" is neither true nor false: write one of them`},
+	{"no connection at all", "provider:", "max_connections: 0\nprovider:", `2:18: max_connections: "0" is too small: write 1 or more`},
 	{"a fraction for a count", "  keys", "  max_per_user: 1.5\n  keys", `7:17: session.max_per_user: "1.5" is no whole number: write 0 or more`},
 
 	// References.

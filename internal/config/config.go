@@ -41,6 +41,7 @@ type Config struct {
 	PublicURL      *url.URL // scheme and host, no path
 	Listen         string
 	TLS            TLS
+	MaxConnections int // at a time, on each listener
 	Admin          Admin
 	ForwardAuth    ForwardAuth
 	PostLogoutURL  string // a path, or an absolute URL

@@ -79,6 +79,7 @@ func TestTheSmallestFileHasTheDocumentedDefaults(t *testing.T) {
 		{"public_url", c.PublicURL.String(), "https://app.example.com"},
 		{"listen", c.Listen, ":8080"},
 		{"tls", c.TLS, config.TLS{}},
+		{"max_connections", c.MaxConnections, 10000},
 		{"admin.listen", c.Admin.Listen, "127.0.0.1:9090"},
 		{"forward_auth", c.ForwardAuth.Listen, ""},
 		{"post_logout_url", c.PostLogoutURL, "/"},

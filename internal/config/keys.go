@@ -27,6 +27,7 @@ func (c *Config) keys() []key {
 			{"cert_file", filePath{&c.TLS.CertFile, true}, "", "", "Certificate chain in PEM; with key_file, or not at all."},
 			{"key_file", filePath{&c.TLS.KeyFile, true}, "", "", "Private key in PEM."},
 		}, nil, "", "TLS of the public listener."},
+		{"max_connections", count(&c.MaxConnections, 1), 10000, "", "How many connections of clients are open at a time on a listener; beyond, new ones wait."},
 		{"admin", group{
 			{"listen", listenAddress(&c.Admin.Listen, false), "127.0.0.1:9090", "", "Where /healthz, /readyz, /metrics and the operator's API listen. Never for browsers."},
 			{"token", secretText(&c.Admin.Token), "", "", "Bearer token of the operator's API; needed off loopback."},
@@ -111,9 +112,9 @@ func (s *Session) keys() group {
 		{"idle_timeout", duration(&s.IdleTimeout, longest), "8h", "", "Ends a session without activity."},
 		{"absolute_timeout", duration(&s.AbsoluteTimeout, longest), "168h", "", "Ends a session whatever happens; a refresh never extends it."},
 		{"expiry_claim", claimName(&s.ExpiryClaim), "session_expiry", "", "The claim of a login's ID token that says when the session ends at the latest, in seconds since 1970."},
-		{"max_per_user", count(&s.MaxPerUser), 0, "", "How many sessions a user may have; beyond, the oldest goes. 0 is no limit."},
+		{"max_per_user", count(&s.MaxPerUser, 0), 0, "", "How many sessions a user may have; beyond, the oldest goes. 0 is no limit."},
 		{"store_grace", duration(&s.StoreGrace, 10*time.Second), "10s", "", "How long memory serves while the store is away."},
-		{"wait_replicas", count(&s.WaitReplicas), 0, "", "How many replicas of Redis must have an end or a rotation before it counts."},
+		{"wait_replicas", count(&s.WaitReplicas, 0), 0, "", "How many replicas of Redis must have an end or a rotation before it counts."},
 		{"refresh", group{
 			{"before_expiry", duration(&s.Refresh.BeforeExpiry, forever), "60s", "", "How long before its end a token is refreshed in the background; at most a fifth of its lifetime."},
 			{"wait", duration(&s.Refresh.Wait, 10*time.Minute), "15s", "", "How long a request waits for a refresh."},

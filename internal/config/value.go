@@ -108,11 +108,14 @@ func inverted(b *bool) field {
 	return f
 }
 
-func count(n *int) field {
-	return scalar[int]{to: n, shape: object{"type": "integer", "minimum": 0}, parse: func(v string) (int, error) {
+func count(n *int, least int) field {
+	return scalar[int]{to: n, shape: object{"type": "integer", "minimum": least}, parse: func(v string) (int, error) {
 		i, err := strconv.Atoi(v)
-		if err != nil || i < 0 {
-			return 0, errors.New("is no whole number: write 0 or more")
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("is no whole number: write %d or more", least)
+		case i < least:
+			return 0, fmt.Errorf("is too small: write %d or more", least)
 		}
 		return i, nil
 	}}
