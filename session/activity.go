@@ -9,11 +9,9 @@ import (
 )
 
 // activity is the list of sessions that were used and whose record does not know it yet.
-// It is written twice in each span of every, so that a crash makes a session look unused
-// for one and a half of them at most.
+// It is written twice in each span of activityEvery, a twentieth of the idle timeout at most, so
+// that a crash makes a session look unused for one and a half of them at most.
 type activity struct {
-	every time.Duration // how old the written activity may be, a twentieth of the idle timeout at most; a constant
-
 	mu   sync.Mutex
 	list []*Session // guarded by mu
 }
@@ -34,11 +32,13 @@ func (a *activity) take() []*Session {
 
 // runActivity writes the list from time to time, and a last time when ctx has ended.
 func (m *Manager) runActivity(ctx context.Context) {
-	tick := time.NewTicker(max(m.activity.every/2, 10*time.Millisecond))
-	defer tick.Stop()
+	every := func() time.Duration { return max(m.activityEvery()/2, 10*time.Millisecond) }
+	next := time.NewTimer(every())
+	defer next.Stop()
 	for {
 		select {
-		case <-tick.C:
+		case <-next.C:
+			next.Reset(every())
 			m.writeActivity(ctx)
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

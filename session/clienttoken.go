@@ -19,7 +19,7 @@ const farFuture = 100 * 365 * 24 * time.Hour
 // §4.4). It is shared by all sessions and refreshed before its end, in the background. The
 // errors are *RefreshError and that of ctx.
 func (m *Manager) ClientToken(ctx context.Context, t Target) (AccessToken, error) {
-	if m.cfg.Issuer == nil {
+	if m.terms().Issuer == nil {
 		return AccessToken{}, errNoIssuer
 	}
 	return m.clientSupply(t).token(ctx)
@@ -28,7 +28,7 @@ func (m *Manager) ClientToken(ctx context.Context, t Target) (AccessToken, error
 // RenewClientToken returns another token for t than the one that an API refused. Like
 // Session.Renew it may be asked for three times a minute.
 func (m *Manager) RenewClientToken(ctx context.Context, t Target, refused Token) (AccessToken, error) {
-	if m.cfg.Issuer == nil {
+	if m.terms().Issuer == nil {
 		return AccessToken{}, errNoIssuer
 	}
 	return m.clientSupply(t).renew(ctx, refused)
@@ -50,7 +50,7 @@ func (m *Manager) clientSupply(t Target) *supply {
 	}
 	p = &supply{m: m, ask: func(ctx context.Context, urgent bool) (AccessToken, error) {
 		return m.issue(ctx, "", urgent, m.now().Add(farFuture), func(ctx context.Context) (AccessToken, error) {
-			at, err := m.cfg.Issuer.ClientToken(ctx, t)
+			at, err := m.terms().Issuer.ClientToken(ctx, t)
 			return at, ofNobody(err)
 		})
 	}}

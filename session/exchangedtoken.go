@@ -20,7 +20,7 @@ func (s *Session) RenewExchangedToken(ctx context.Context, t Target, refused Tok
 }
 
 func (s *Session) exchanged(ctx context.Context, get func(*supply) (AccessToken, error), t Target) (AccessToken, error) {
-	if s.m.cfg.Issuer == nil {
+	if s.m.terms().Issuer == nil {
 		return AccessToken{}, errNoIssuer
 	}
 	if err := s.alive(ctx, s.m.now()); err != nil {
@@ -82,7 +82,7 @@ func (s *Session) exchange(ctx context.Context, t Target, urgent bool) (AccessTo
 func (s *Session) trade(ctx context.Context, subject AccessToken, t Target, urgent bool) (AccessToken, error) {
 	st := s.State()
 	return s.m.issue(ctx, st.Grant.Subject, urgent, st.bound(), func(ctx context.Context) (AccessToken, error) {
-		at, err := s.m.cfg.Issuer.ExchangeToken(ctx, subject.Token, t)
+		at, err := s.m.terms().Issuer.ExchangeToken(ctx, subject.Token, t)
 		if at.Expiry.IsZero() {
 			at.Expiry = subject.Expiry // what is not said to live longer does not
 		}

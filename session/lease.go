@@ -33,7 +33,7 @@ func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
 			st.Trouble = st.Trouble.unanswered()
 		}
 		// What made this flight seem right may have been overtaken by a failure.
-		if err := st.hindrance(s.m.cfg.LostAnswer, now, f.target, f.forced); err != nil {
+		if err := st.hindrance(s.m.terms().LostAnswer, now, f.target, f.forced); err != nil {
 			return err
 		}
 		st.Attempt = s.attempt(clock)
@@ -49,7 +49,7 @@ func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
 // leases run by.
 func (s *Session) held(st *State, clock time.Time) bool {
 	a := st.Attempt
-	return a != nil && a.Holder != s.m.holder && !s.m.cfg.SoleOwner && clock.Before(a.Until)
+	return a != nil && a.Holder != s.m.holder && !s.m.terms().SoleOwner && clock.Before(a.Until)
 }
 
 // retake renews the lease for one more try after a lost answer, and writes down that the
@@ -80,7 +80,7 @@ func (s *Session) retake(ctx context.Context, g *Grant, failed *RefreshError) (*
 // attempt is a lease that begins now. It is longer than two calls may take: nobody may
 // take over while a flight lives.
 func (s *Session) attempt(now time.Time) *Attempt {
-	return &Attempt{Holder: s.m.holder, Began: now, Until: now.Add(2*s.m.cfg.Exchange + 10*time.Second)}
+	return &Attempt{Holder: s.m.holder, Began: now, Until: now.Add(2*s.m.terms().Exchange + 10*time.Second)}
 }
 
 // noteFailure gives the lease back and writes down what happened, so that nobody, here or

@@ -34,7 +34,7 @@ func (m *Manager) summary(id ID, st *State, seen time.Time) Summary {
 	return Summary{
 		ID: id, Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
 		Device: st.Device, Created: st.Created, Seen: seen,
-		Idle: st.idleAt(seen, m.cfg.IdleTimeout), Deadline: st.bound(),
+		Idle: st.idleAt(seen, m.terms().IdleTimeout), Deadline: st.bound(),
 	}
 }
 
@@ -60,7 +60,7 @@ func (m *Manager) Live(ctx context.Context) iter.Seq2[Summary, error] {
 			switch {
 			case err != nil:
 				sealed++
-			case st.Ended != "" || st.limit(now, seen, m.cfg.IdleTimeout) != "":
+			case st.Ended != "" || st.limit(now, seen, m.terms().IdleTimeout) != "":
 			case !yield(m.summary(r.ID, st, seen), nil):
 				return
 			}
@@ -80,7 +80,7 @@ func (m *Manager) Look(ctx context.Context, id ID) (Summary, error) {
 	switch {
 	case err != nil:
 		return Summary{}, &StoreError{err}
-	case st.Ended != "", st.limit(m.now(), seen, m.cfg.IdleTimeout) != "":
+	case st.Ended != "", st.limit(m.now(), seen, m.terms().IdleTimeout) != "":
 		return Summary{}, ErrNoSession
 	}
 	return m.summary(id, st, seen), nil
@@ -93,7 +93,7 @@ func (m *Manager) glance(r Record) (st *State, seen time.Time, err error) {
 	if s != nil && s.State().version >= r.Version {
 		return s.State(), s.Seen(), nil
 	}
-	if st, err = readState(m.cfg.Keys, r); err != nil {
+	if st, err = readState(m.Keys(), r); err != nil {
 		return nil, time.Time{}, err
 	}
 	if seen = st.Seen; s != nil && s.Seen().After(seen) {

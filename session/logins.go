@@ -12,13 +12,13 @@ import (
 // callback waits in his own line, and takes nothing from others or from those who are
 // signed in.
 type logins struct {
-	perSecond float64 // of one address; a constant
-	now       func() time.Time
+	now func() time.Time
 
-	mu     sync.Mutex
-	by     map[string]*budget // guarded by mu: by address
-	others *budget            // guarded by mu: for all addresses beyond maxAddresses, together
-	swept  time.Time          // guarded by mu
+	mu        sync.Mutex
+	perSecond float64            // guarded by mu: of one address
+	by        map[string]*budget // guarded by mu: by address
+	others    *budget            // guarded by mu: for all addresses beyond maxAddresses, together
+	swept     time.Time          // guarded by mu
 }
 
 // maxAddresses bounds the addresses that are told apart.
@@ -28,18 +28,25 @@ const maxAddresses = 4096
 // Config.Rate for each address it waits in line, for Config.Wait at most; then the error is a
 // *RefreshError, and nothing has been presented.
 func (m *Manager) AdmitLogin(ctx context.Context, address string) error {
-	line, leave := context.WithTimeout(ctx, m.cfg.Wait)
+	line, leave := context.WithTimeout(ctx, m.terms().Wait)
 	defer leave()
 	return m.logins.of(address).take(line, address, true)
 }
 
+// allow makes this the rate of each address. Who waits in an old line is still served there.
+func (l *logins) allow(perSecond float64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.perSecond, l.by, l.others = perSecond, nil, nil
+}
+
 // of returns the budget of an address; nil is without a limit.
 func (l *logins) of(address string) *budget {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.perSecond <= 0 {
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if b := l.by[address]; b != nil {
 		return b
 	}

@@ -70,10 +70,11 @@ type Config struct {
 
 // Manager keeps sessions. It is safe for concurrent use.
 type Manager struct {
-	cfg      Config
+	cfg      Config // of it, Store, CacheSize, Observe, Log and Now never change; the rest is in terms
 	log      *slog.Logger
 	holder   string                  // names this process in a lease
-	tickets  atomic.Pointer[tickets] // with the keyring; SetKeys puts others in their place
+	inForce  atomic.Pointer[Config]  // Reconfigure puts another in its place
+	tickets  atomic.Pointer[tickets] // with the keyring
 	cache    *cache
 	activity activity
 	outbox   outbox
@@ -82,7 +83,7 @@ type Manager struct {
 	clients  clientTokens
 	memory   memory
 	breaker  *breaker
-	budget   *budget
+	budget   atomic.Pointer[budget]
 	logins   logins
 
 	alarmed atomic.Int64 // unix nanoseconds of the last alarm
@@ -94,6 +95,7 @@ func New(cfg Config) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{cfg: cfg, log: cfg.Log, holder: rand.Text()}
+	m.inForce.Store(&cfg)
 	tickets, err := newTickets(cfg.Keys, cfg.AbsoluteTimeout+tombstoneFor)
 	if err != nil {
 		return nil, err
@@ -102,11 +104,11 @@ func New(cfg Config) (*Manager, error) {
 	if m.cache, err = newCache(cfg.CacheSize); err != nil {
 		return nil, err
 	}
-	m.activity.every = min(cfg.IdleTimeout/20, time.Minute)
 	m.outbox.init()
 	m.flights.init()
-	m.breaker, m.budget = &breaker{now: m.now}, newBudget(cfg.Rate, m.now)
-	m.logins.perSecond, m.logins.now = cfg.Rate, m.now
+	m.breaker, m.logins.now = &breaker{now: m.now}, m.now
+	m.budget.Store(newBudget(cfg.Rate, m.now))
+	m.logins.allow(cfg.Rate)
 	m.watch()
 	return m, nil
 }
@@ -154,7 +156,7 @@ func (m *Manager) revokes(why Reason) bool {
 	case NotSameUser:
 		return true // it is not ours to keep
 	}
-	return !m.cfg.KeepTokens
+	return !m.terms().KeepTokens
 }
 
 // Run writes activity in batches, ends sessions whose limit has come and revokes what
@@ -196,7 +198,7 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	now := m.now()
 	st := &State{
 		Grant: start.Grant, Device: start.Device, Proof: rand.Text(),
-		Created: now, Seen: now, Deadline: now.Add(m.cfg.AbsoluteTimeout),
+		Created: now, Seen: now, Deadline: now.Add(m.terms().AbsoluteTimeout),
 	}
 	old, err := m.replaced(ctx, start.Replaces)
 	if err != nil {
@@ -216,7 +218,7 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	if err != nil {
 		return nil, "", err
 	}
-	r, err := st.record(m.Keys(), id, m.cfg.IdleTimeout)
+	r, err := st.record(m.Keys(), id, m.terms().IdleTimeout)
 	if err != nil {
 		return nil, "", &StoreError{err}
 	}
@@ -236,7 +238,7 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	if old != nil {
 		m.replace(ctx, old, s, goesOn)
 	}
-	if m.cfg.MaxPerUser > 0 && !goesOn { // what goes on counts as before
+	if m.terms().MaxPerUser > 0 && !goesOn { // what goes on counts as before
 		m.makeRoom(ctx, s)
 	}
 	return s, ticket, nil

@@ -47,7 +47,7 @@ func (m *Manager) attendOutbox(ctx, patient context.Context, s *Session) error {
 		}
 		claimed := *st.Outbox
 		claimed.Tries++
-		claimed.NotBefore = m.now().Add(time.Duration(len(claimed.Revoke))*m.cfg.Exchange + time.Second)
+		claimed.NotBefore = m.now().Add(time.Duration(len(claimed.Revoke))*m.terms().Exchange + time.Second)
 		st.Outbox = &claimed
 		return nil
 	})
@@ -74,8 +74,8 @@ func retryRevocation(tries int) time.Duration {
 func (m *Manager) revoke(ctx context.Context, s *Session, out *Outbox) {
 	dead := make(map[Token]bool)
 	for _, r := range out.Revoke {
-		call, cancel := context.WithTimeout(ctx, m.cfg.Exchange)
-		err := m.cfg.Refresher.Revoke(call, r)
+		call, cancel := context.WithTimeout(ctx, m.terms().Exchange)
+		err := m.terms().Refresher.Revoke(call, r)
 		cancel()
 		e := Event{Kind: Revoked, Outcome: "ok", Err: err}
 		dead[r.Token] = err == nil

@@ -11,7 +11,7 @@ import (
 // subject, also if they began in a process whose clock is ahead. So who logs in last is
 // never the oldest. The error is a *StoreError.
 func (m *Manager) beginsAt(ctx context.Context, g *Grant, now time.Time) (time.Time, error) {
-	if m.cfg.MaxPerUser == 0 {
+	if m.terms().MaxPerUser == 0 {
 		return now, nil
 	}
 	others, err := m.OfSubject(ctx, g.Issuer, g.Subject)
@@ -33,7 +33,7 @@ func (m *Manager) beginsAt(ctx context.Context, g *Grant, now time.Time) (time.T
 func (m *Manager) makeRoom(ctx context.Context, s *Session) {
 	g := &s.State().Grant
 	all, err := m.OfSubject(ctx, g.Issuer, g.Subject)
-	if excess := len(all) - m.cfg.MaxPerUser; err == nil && excess > 0 {
+	if excess := len(all) - m.terms().MaxPerUser; err == nil && excess > 0 {
 		slices.SortFunc(all, func(a, b *Session) int {
 			if c := a.State().Created.Compare(b.State().Created); c != 0 {
 				return c

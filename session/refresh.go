@@ -55,7 +55,7 @@ func (s *Session) Token(ctx context.Context, t Target) (AccessToken, error) {
 	if !at.Holds(now) {
 		return s.await(ctx, t)
 	}
-	if at.Due(now, s.window(at)) && st.Grant.RefreshToken != "" && st.Attempt == nil && st.hindrance(s.m.cfg.LostAnswer, now, t, false) == nil && s.mayHurry(now) {
+	if at.Due(now, s.window(at)) && st.Grant.RefreshToken != "" && st.Attempt == nil && st.hindrance(s.m.terms().LostAnswer, now, t, false) == nil && s.mayHurry(now) {
 		// Whatever comes of it, the token at hand is good for this request.
 		_, _ = s.launch(ctx, &flight{target: t})
 	}
@@ -76,7 +76,7 @@ func (s *Session) Refresh(ctx context.Context) error {
 	if st.Grant.RefreshToken == "" {
 		return &RefreshError{Class: Interaction, Err: errNoRefreshToken}
 	}
-	late := time.NewTimer(s.m.cfg.Wait)
+	late := time.NewTimer(s.m.terms().Wait)
 	defer late.Stop()
 	for since := st.Grant.Generation; ; {
 		if err := s.obstacle(s.State(), s.m.now(), Target{}, true); err != nil {
@@ -122,13 +122,13 @@ func (s *Session) window(t AccessToken) time.Duration {
 	if !t.Expiry.Before(s.state.Load().bound()) {
 		return 0 // the token outlives the session
 	}
-	w := min(s.m.cfg.BeforeExpiry, t.Expiry.Sub(t.Issued)/5)
+	w := min(s.m.terms().BeforeExpiry, t.Expiry.Sub(t.Issued)/5)
 	return w - w*time.Duration(s.id[0])/(5*256)
 }
 
 // await waits for a token for t, over as many flights as stand before it.
 func (s *Session) await(ctx context.Context, t Target) (AccessToken, error) {
-	late := time.NewTimer(s.m.cfg.Wait)
+	late := time.NewTimer(s.m.terms().Wait)
 	defer late.Stop()
 	for {
 		f, err := s.fly(ctx, t)
@@ -204,7 +204,7 @@ func (s *Session) obstacle(st *State, now time.Time, t Target, forced bool) erro
 	if aloft || s.held(st, now) {
 		return nil
 	}
-	return st.hindrance(s.m.cfg.LostAnswer, now, t, forced)
+	return st.hindrance(s.m.terms().LostAnswer, now, t, forced)
 }
 
 // launch joins the flight under way, or starts f.
@@ -292,7 +292,7 @@ func (s *Session) mayPresent(ctx context.Context, f *flight, st *State, now time
 			return nil, errHeld
 		}
 	}
-	if err := st.hindrance(s.m.cfg.LostAnswer, now, f.target, f.forced); err != nil {
+	if err := st.hindrance(s.m.terms().LostAnswer, now, f.target, f.forced); err != nil {
 		return nil, err
 	}
 	if err := s.admit(ctx, f, st, now); err != nil {
@@ -307,9 +307,9 @@ func (s *Session) admit(ctx context.Context, f *flight, st *State, now time.Time
 	if err := s.m.breaker.allow(); err != nil {
 		return err
 	}
-	line, cancel := context.WithTimeout(ctx, s.m.cfg.Wait)
+	line, cancel := context.WithTimeout(ctx, s.m.terms().Wait)
 	defer cancel()
-	err := s.m.budget.take(line, st.Grant.Subject, f.forced || f.refused != "" || !st.Grant.Access[f.target].Holds(now))
+	err := s.m.budget.Load().take(line, st.Grant.Subject, f.forced || f.refused != "" || !st.Grant.Access[f.target].Holds(now))
 	if errors.Is(err, errNotNow) {
 		s.stoodBack.Store(now.Add(standBackFor).UnixNano())
 	}
@@ -353,7 +353,7 @@ func (s *Session) present(ctx context.Context, f *flight, g *Grant) (AccessToken
 // retriesAtOnce reports whether the one more try after a lost answer is made now: the
 // provider forgives it, or there is nothing else at hand.
 func (s *Session) retriesAtOnce(t Target) bool {
-	return s.m.cfg.LostAnswer == RetryAtOnce || !s.State().Grant.Access[t].Holds(s.m.now())
+	return s.m.terms().LostAnswer == RetryAtOnce || !s.State().Grant.Access[t].Holds(s.m.now())
 }
 
 // failureOf is the failure that a Refresher reports; nil if it reports none.
@@ -369,10 +369,10 @@ func failureOf(err error) *RefreshError {
 
 // ask calls the provider once.
 func (s *Session) ask(ctx context.Context, g *Grant, t Target) (*Renewal, error) {
-	call, cancel := context.WithTimeout(ctx, s.m.cfg.Exchange)
+	call, cancel := context.WithTimeout(ctx, s.m.terms().Exchange)
 	defer cancel()
 	began := s.m.cfg.Now()
-	renewal, err := s.m.cfg.Refresher.Refresh(call, g, t)
+	renewal, err := s.m.terms().Refresher.Refresh(call, g, t)
 	e := Event{Kind: Refreshed, Outcome: "ok", Took: s.m.cfg.Now().Sub(began), Err: err}
 	failed := failureOf(err)
 	if failed != nil {

@@ -41,7 +41,7 @@ func (s *Session) Renew(ctx context.Context, t Target, refused Token) (AccessTok
 	if err := s.alive(ctx, s.m.now()); err != nil {
 		return AccessToken{}, err
 	}
-	late := time.NewTimer(s.m.cfg.Wait)
+	late := time.NewTimer(s.m.terms().Wait)
 	defer late.Stop()
 	for {
 		now, st := s.m.now(), s.State()

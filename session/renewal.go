@@ -86,9 +86,9 @@ func (s *Session) identify(ctx context.Context, f *flight, g *Grant, idToken Tok
 	if idToken == "" {
 		return nil
 	}
-	call, cancel := context.WithTimeout(ctx, s.m.cfg.Exchange)
+	call, cancel := context.WithTimeout(ctx, s.m.terms().Exchange)
 	defer cancel()
-	who, err := s.m.cfg.Refresher.Verify(call, g, idToken)
+	who, err := s.m.terms().Refresher.Verify(call, g, idToken)
 	if errors.Is(err, ErrIdentity) {
 		s.m.log.ErrorContext(ctx, "security: a refresh brought another identity; the session ends", "session", s.id.String(), "err", err)
 		if err := s.insist(ctx, f, func() error { return s.End(ctx, NotSameUser) }); err != nil {

@@ -8,18 +8,9 @@ import (
 // Keys returns the keyring.
 func (m *Manager) Keys() *Keyring { return m.tickets.Load().ring }
 
-// SetKeys puts another keyring in the place of the manager's, at once and for all that
-// follows; nobody waits for it. What was sealed before opens as long as ring has its key, and
-// a record is sealed anew under the first key whenever it is written.
-//
-// With a key goes what it alone could open: tickets (ErrNoSession), and records, which are a
-// *StoreError until the key is put back, also where memory had them open. Where a store is
-// shared, every process needs a key before the first one seals with it.
-func (m *Manager) SetKeys(ring *Keyring) error {
-	t, err := newTickets(ring, m.cfg.AbsoluteTimeout+tombstoneFor)
-	if err != nil {
-		return err
-	}
+// useTickets puts others in the place of the tickets, and of the keyring with them.
+func (m *Manager) useTickets(t *tickets) {
+	ring := t.ring
 	m.tickets.Store(t)
 	m.cache.tickets.InvalidateAll()
 	for id, s := range m.cache.sessions.All() {
@@ -27,7 +18,6 @@ func (m *Manager) SetKeys(ring *Keyring) error {
 			m.cache.drop(id)
 		}
 	}
-	return nil
 }
 
 // remember spares the next request to open the ticket, unless the keyring under which it

@@ -59,7 +59,7 @@ func (s *Session) Seen() time.Time { return time.Unix(0, s.seen.Load()) }
 func (s *Session) Touch() {
 	now, st := s.m.now(), s.state.Load()
 	s.saw(now)
-	if st.Ended == "" && now.Sub(st.Seen) >= s.m.activity.every && s.noted.CompareAndSwap(false, true) {
+	if st.Ended == "" && now.Sub(st.Seen) >= s.m.activityEvery() && s.noted.CompareAndSwap(false, true) {
 		s.m.activity.add(s)
 	}
 }
@@ -73,7 +73,7 @@ func (s *Session) saw(at time.Time) {
 }
 
 // IdleTimeout is how long the session lives without activity.
-func (s *Session) IdleTimeout() time.Duration { return s.m.cfg.IdleTimeout }
+func (s *Session) IdleTimeout() time.Duration { return s.m.terms().IdleTimeout }
 
 // Limits returns what is left at this moment: until the session ends if nobody uses it,
 // and until it ends whatever happens. Neither is negative.
@@ -82,14 +82,14 @@ func (s *Session) Limits() (idle, absolute time.Duration) {
 	if st.Ended != "" {
 		return 0, 0
 	}
-	idle = st.idleAt(s.Seen(), s.m.cfg.IdleTimeout).Sub(now)
+	idle = st.idleAt(s.Seen(), s.m.terms().IdleTimeout).Sub(now)
 	return max(idle, 0), max(st.bound().Sub(now), 0)
 }
 
 // NextLimit returns which limit ends the session if nobody uses it from now on: IdleLimit,
 // AbsoluteLimit or ProviderLimit.
 func (s *Session) NextLimit() Reason {
-	st, seen, idle := s.state.Load(), s.Seen(), s.m.cfg.IdleTimeout
+	st, seen, idle := s.state.Load(), s.Seen(), s.m.terms().IdleTimeout
 	return st.limit(st.idleAt(seen, idle), seen, idle)
 }
 
@@ -99,7 +99,7 @@ func (s *Session) alive(ctx context.Context, now time.Time) error {
 	if st.Ended != "" {
 		return s.ended(now, st)
 	}
-	if st.limit(now, s.Seen(), s.m.cfg.IdleTimeout) == "" {
+	if st.limit(now, s.Seen(), s.m.terms().IdleTimeout) == "" {
 		return nil
 	}
 	return s.endAtLimit(ctx, now)
@@ -108,13 +108,13 @@ func (s *Session) alive(ctx context.Context, now time.Time) error {
 // lives reports whether the session has neither ended nor reached a limit.
 func (s *Session) lives(now time.Time) bool {
 	st := s.state.Load()
-	return st.Ended == "" && st.limit(now, s.Seen(), s.m.cfg.IdleTimeout) == ""
+	return st.Ended == "" && st.limit(now, s.Seen(), s.m.terms().IdleTimeout) == ""
 }
 
 // endAtLimit ends the session unless it turns out, by the record, that it was used
 // elsewhere meanwhile; then it is nil.
 func (s *Session) endAtLimit(ctx context.Context, now time.Time) error {
-	_, err := s.end(ctx, func(st *State) Reason { return st.limit(now, s.Seen(), s.m.cfg.IdleTimeout) })
+	_, err := s.end(ctx, func(st *State) Reason { return st.limit(now, s.Seen(), s.m.terms().IdleTimeout) })
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func (s *Session) change(ctx context.Context, edit func(*State) error) (*State, 
 		if err := edit(&next); err != nil {
 			return nil, err
 		}
-		r, err := next.record(s.m.Keys(), s.id, s.m.cfg.IdleTimeout)
+		r, err := next.record(s.m.Keys(), s.id, s.m.terms().IdleTimeout)
 		if err != nil {
 			return nil, &StoreError{err}
 		}

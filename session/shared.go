@@ -30,7 +30,6 @@ type Shared interface {
 // memory decides whether what memory holds may be used, where the store is shared.
 type memory struct {
 	store Shared // nil: one process owns the store, and memory is always right
-	grace time.Duration
 	now   func() time.Time
 
 	heard  atomic.Uint64 // counts the notices
@@ -47,7 +46,7 @@ const askAgain = 250 * time.Millisecond
 
 // watch makes the manager listen to a shared store's notices.
 func (m *Manager) watch() {
-	m.memory.grace, m.memory.now = m.cfg.StoreGrace, m.now
+	m.memory.now = m.now
 	m.memory.again.bell = make(chan struct{}, 1)
 	shared, ok := m.cfg.Store.(Shared)
 	if !ok {
@@ -122,7 +121,7 @@ func (s *Session) current(ctx context.Context) error {
 // of which it is known that it has changed, and not for long.
 func (s *Session) stands(now time.Time) bool {
 	lost := s.m.memory.lost.Load()
-	return !s.changed.Load() && lost != 0 && now.Sub(time.Unix(0, lost)) <= s.m.memory.grace
+	return !s.changed.Load() && lost != 0 && now.Sub(time.Unix(0, lost)) <= s.m.terms().StoreGrace
 }
 
 // leaseNow is the clock that leases run by.

@@ -84,7 +84,7 @@ func (m *Manager) noteAs(ctx context.Context, ring *Keyring, id ID, out SignOut)
 			return nil
 		}
 		st.EndedAt = out.At
-		r, err := st.record(ring, id, m.cfg.IdleTimeout)
+		r, err := st.record(ring, id, m.terms().IdleTimeout)
 		if err != nil {
 			return &StoreError{err}
 		}

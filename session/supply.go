@@ -64,7 +64,7 @@ func (p *supply) token(ctx context.Context) (AccessToken, error) {
 	if at == nil || !at.Holds(now) {
 		return p.await(ctx, now, "")
 	}
-	if at.Due(now, p.m.cfg.BeforeExpiry) {
+	if at.Due(now, p.m.terms().BeforeExpiry) {
 		p.prepare(ctx, now)
 	}
 	return *at, nil
@@ -74,7 +74,7 @@ func (p *supply) token(ctx context.Context) (AccessToken, error) {
 func (p *supply) prepare(ctx context.Context, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if at := p.at.Load(); !now.Before(p.hurry) && at != nil && at.Due(now, p.m.cfg.BeforeExpiry) {
+	if at := p.at.Load(); !now.Before(p.hurry) && at != nil && at.Due(now, p.m.terms().BeforeExpiry) {
 		_, _ = p.join(ctx, now, false)
 	}
 }
@@ -106,7 +106,7 @@ func (p *supply) held(now time.Time, refused Token) (AccessToken, bool) {
 // await waits for the order under way, or for one of its own. One that has just ended may
 // have brought what is wanted.
 func (p *supply) await(ctx context.Context, now time.Time, refused Token) (AccessToken, error) {
-	late := time.NewTimer(p.m.cfg.Wait)
+	late := time.NewTimer(p.m.terms().Wait)
 	defer late.Stop()
 	for {
 		p.mu.Lock()
@@ -189,12 +189,12 @@ func (m *Manager) issue(ctx context.Context, subject string, urgent bool, deadli
 	if err := m.breaker.allow(); err != nil {
 		return AccessToken{}, err
 	}
-	line, leave := context.WithTimeout(ctx, m.cfg.Wait)
+	line, leave := context.WithTimeout(ctx, m.terms().Wait)
 	defer leave()
-	if err := m.budget.take(line, subject, urgent); err != nil {
+	if err := m.budget.Load().take(line, subject, urgent); err != nil {
 		return AccessToken{}, err
 	}
-	call, cancel := context.WithTimeout(ctx, m.cfg.Exchange)
+	call, cancel := context.WithTimeout(ctx, m.terms().Exchange)
 	defer cancel()
 	at, err := ask(call)
 	failed := failureOf(err)
