@@ -204,7 +204,7 @@ func TestASessionStaysWithItsUpstream(t *testing.T) {
 		homes[ticket] = home(ticket)
 		used[homes[ticket]] = true
 	}
-	for _, p := range f.pools {
+	for _, p := range f.ways.pools {
 		p.servers[1].leaveOut(io.EOF)
 	}
 	for ticket, before := range homes {
@@ -233,7 +233,7 @@ func TestAWebSocketKeepsItsUpstreamBusy(t *testing.T) {
 		t.Error(got)
 	}
 	busy := func() (n int64) {
-		for _, p := range f.pools {
+		for _, p := range f.ways.pools {
 			n += p.servers[0].inFlight.Load()
 		}
 		return n

@@ -30,7 +30,7 @@ func BenchmarkThroughGateway(b *testing.B) {
 				pr.SetXForwarded()
 				pr.Out.Header.Set("Authorization", "Bearer "+accessToken)
 			},
-			Transport:  transports{}.get(target, 30*time.Second, nil).Transport,
+			Transport:  newTransport(target, 30*time.Second, nil).Transport,
 			BufferPool: &buffers{},
 		}
 		s := httptest.NewServer(p)

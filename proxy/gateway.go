@@ -79,6 +79,9 @@ type Config struct {
 	// Observe. It must not block.
 	Refused func(Refusal)
 
+	// After is the Gateway in whose place the new one comes; nil if it is the first. See Gateway.
+	After *Gateway
+
 	Log *slog.Logger // nil: nowhere
 
 	// Now is the clock; nil means time.Now.
@@ -203,6 +206,11 @@ type Served struct {
 }
 
 // Gateway is an http.Handler. It is safe for concurrent use.
+//
+// It never changes; another one comes in its place (Config.After). Requests that it has begun
+// to answer it answers to the end, and streams that were opened through it go on, by its rules.
+// Both have their streams, the logins under way, the connections to upstreams and what is
+// known of those in common.
 type Gateway struct {
 	cfg     Config
 	base    string // base path without a slash at its end
@@ -211,11 +219,11 @@ type Gateway struct {
 	hygiene *hygiene
 	pages   *pages
 	own     map[string]map[string]endpoint // endpoint's path below base → method → handler
-	logins  logins
+	logins  *logins
 	logouts turnstile // before the back-channel logout
-	streams streams
+	streams *streams
 	signer  signer
-	pools   pools
+	ways    *ways
 }
 
 // endpoint is a handler that returns what went wrong instead of answering it.
@@ -227,8 +235,9 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg.withDefaults(), logouts: make(turnstile, logoutsAtOnce)}
-	g.streams = streams{observe: cfg.ObserveStream, leaving: make(chan struct{})}
+	g := &Gateway{cfg: cfg.withDefaults()}
+	g.cfg.After = nil // or all that ever were would stay
+	g.succeed(cfg.After)
 	g.base = strings.TrimSuffix(g.cfg.BasePath, "/")
 	g.origin = g.cfg.PublicURL.Scheme + "://" + canonicalHost(g.cfg.PublicURL.Scheme, g.cfg.PublicURL.Host)
 	g.own = g.endpoints()
@@ -246,6 +255,7 @@ func New(cfg Config) (*Gateway, error) {
 	if g.hosts, err = g.compile(g.cfg.Routes); err != nil {
 		return nil, err
 	}
+	g.ways.before = nil
 	return g, nil
 }
 
@@ -253,7 +263,7 @@ func New(cfg Config) (*Gateway, error) {
 // that were left out. It returns ctx's error.
 func (g *Gateway) Run(ctx context.Context) error {
 	var watchers sync.WaitGroup
-	for _, p := range g.pools {
+	for _, p := range g.ways.pools {
 		watchers.Go(func() { p.run(ctx) })
 	}
 	watchers.Wait()

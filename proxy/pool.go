@@ -32,20 +32,20 @@ type poolKey struct {
 	check   check
 }
 
-func (ps pools) get(rt *Route, ts transports, cfg Config) *pool {
+// pool returns the pool of a route's upstreams.
+func (w *ways) pool(rt *Route, cfg Config) *pool {
 	key := poolKey{timeout: rt.Timeout, tls: rt.UpstreamTLS, check: check{rt.Balance.HealthPath, rt.Balance.HealthInterval}}
 	servers := rt.servers()
 	for _, u := range servers {
 		key.servers += u.Scheme + "://" + u.Host + " "
 	}
-	if ps[key] == nil {
+	return known(w.pools, w.before.pools, key, func() *pool {
 		p := &pool{now: cfg.Now}
 		for i, u := range servers {
-			p.servers = append(p.servers, newServer(i, u, ts.get(u, rt.Timeout, rt.UpstreamTLS), key.check, cfg))
+			p.servers = append(p.servers, newServer(i, u, w.transport(u, rt.Timeout, rt.UpstreamTLS), key.check, cfg))
 		}
-		ps[key] = p
-	}
-	return ps[key]
+		return p
+	})
 }
 
 // server is one of the servers that do the same.

@@ -115,15 +115,13 @@ func (g *Gateway) compile(routes []Route) (hosts, error) {
 	own := &target{path: g.base + "/", own: true}
 	hs.public.paths[own.path], hs.public.folded[fold(own.path)] = own, own
 	g.hygiene = g.newHygiene(routes)
-	g.pools = pools{}
-	transports := transports{}
 	for _, r := range routes {
 		rt, err := newRoute(r, g.hygiene)
 		if err != nil {
 			return hs, err
 		}
 		if rt.mapping = newMapping(rt, g.base); rt.Upstream != nil {
-			rt.proxy = g.newProxy(rt, g.wayTo(rt, transports))
+			rt.proxy = g.newProxy(rt, g.wayTo(rt))
 		} else if rt.files, err = openFiles(rt.Files, rt.Access != Public); err != nil {
 			return hs, fmt.Errorf("proxy: route %s: %w", rt.Path, err)
 		}
@@ -138,11 +136,11 @@ func (g *Gateway) compile(routes []Route) (hosts, error) {
 }
 
 // wayTo is how requests get to the upstream of a route: straight, or by a choice of many.
-func (g *Gateway) wayTo(rt *route, ts transports) http.RoundTripper {
+func (g *Gateway) wayTo(rt *route) http.RoundTripper {
 	if len(rt.Replicas) == 0 {
-		return ts.get(rt.Upstream, rt.Timeout, rt.UpstreamTLS)
+		return g.ways.transport(rt.Upstream, rt.Timeout, rt.UpstreamTLS)
 	}
-	return &balancer{g.pools.get(&rt.Route, ts, g.cfg), rt.Balance.Sticky}
+	return &balancer{g.ways.pool(&rt.Route, g.cfg), rt.Balance.Sticky}
 }
 
 // newRoute checks a Route and works out what does not change from request to request.

@@ -209,7 +209,7 @@ func (s *streams) count(kind StreamKind, change int) {
 // they are over or ctx ends. They would go on for ever: a shutdown must not wait for them.
 // WebSockets get a close frame with 1001, "going away" (RFC 6455 §7.4.1).
 func (g *Gateway) CloseStreams(ctx context.Context) error {
-	s := &g.streams
+	s := g.streams
 	s.mu.Lock()
 	if !s.gone {
 		s.gone = true

@@ -254,7 +254,7 @@ func (r *rotating) Refresh(context.Context, *session.Grant, session.Target) (*se
 
 // noStream is closed when no stream is open any more.
 func (f *front) noStream() <-chan struct{} {
-	s := &f.streams
+	s := f.streams
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	none := s.none

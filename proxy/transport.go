@@ -52,12 +52,10 @@ const (
 	headerBytes      = 1 << 20
 )
 
-func (ts transports) get(u *url.URL, timeout time.Duration, t *UpstreamTLS) *transport {
+// transport returns the transport for a server.
+func (w *ways) transport(u *url.URL, timeout time.Duration, t *UpstreamTLS) *transport {
 	key := transportKey{u.Scheme + "://" + u.Host, timeout, t}
-	if ts[key] == nil {
-		ts[key] = newTransport(u, timeout, t)
-	}
-	return ts[key]
+	return known(w.transports, w.before.transports, key, func() *transport { return newTransport(u, timeout, t) })
 }
 
 func newTransport(u *url.URL, timeout time.Duration, shape *UpstreamTLS) *transport {
