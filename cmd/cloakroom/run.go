@@ -21,8 +21,9 @@ func (s *surroundings) runCommand() *cobra.Command {
 		Short: "Serve",
 		Long: "Serve, as the configuration says, until SIGTERM or SIGINT. Then /readyz says no, requests\n" +
 			"under way are finished, refreshes are awaited, and the store is closed.\n\n" +
-			"SIGHUP reads the configuration again and applies session.keys; the log says which other\n" +
-			"changes need a restart. A file with a mistake is refused as a whole.",
+			"SIGHUP, or a change of its files, reads the configuration again and applies it without\n" +
+			"holding up a request; the log says which keys need a restart. A file with a mistake is\n" +
+			"refused as a whole, and the old one goes on.",
 		Example: "  cloakroom run --config /etc/cloakroom/config.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -33,7 +34,7 @@ func (s *surroundings) runCommand() *cobra.Command {
 			defer raiseHeapFloor(s.env)()
 			lines := telemetry.NewLines(s.stderr)
 			defer func() { _ = lines.Close() }() // a log that cannot be written has nobody to tell
-			log := app.Logger(lines, cfg.Log)
+			log, level := app.Logger(lines, cfg.Log)
 			for _, w := range warnings {
 				log.Warn("configuration: works, but weakens", "where", w.String())
 			}
@@ -41,7 +42,7 @@ func (s *surroundings) runCommand() *cobra.Command {
 			hangups := make(chan os.Signal, 1)
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)
-			a, err := app.New(cmd.Context(), cfg, log, release())
+			a, err := app.New(cmd.Context(), cfg, app.Surroundings{Log: log, Level: level, Version: release()})
 			if err != nil {
 				return err
 			}
@@ -50,22 +51,13 @@ func (s *surroundings) runCommand() *cobra.Command {
 	})
 }
 
-// serve runs the gateway, and reloads its configuration at every hangup meanwhile.
+// serve runs the gateway, and reloads its configuration meanwhile.
 func (s *surroundings) serve(ctx context.Context, a *app.App, hangups <-chan os.Signal) error {
-	over := make(chan struct{})
-	var reloads sync.WaitGroup
-	reloads.Go(func() {
-		for {
-			select {
-			case <-hangups:
-				_ = a.Reload(s.config, s.env) // what went wrong is in the log, and all goes on
-			case <-over:
-				return
-			}
-		}
-	})
-	defer reloads.Wait()
-	defer close(over)
+	following, stop := context.WithCancel(ctx)
+	var follower sync.WaitGroup
+	follower.Go(func() { a.Follow(following, s.config, s.env, hangups) })
+	defer follower.Wait()
+	defer stop()
 	return a.Run(ctx)
 }
 

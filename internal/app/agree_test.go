@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/cloakroom-bff/cloakroom/internal/config"
+	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
 )
 
@@ -112,8 +113,9 @@ func TestWhatTheCheckAcceptsTheGatewayAccepts(t *testing.T) {
 	const tries, enough = 1200, 200
 	g := &grammar{Rand: rand.New(rand.NewPCG(1, 2)), dir: t.TempDir()}
 	file := filepath.Join(g.dir, "config.yaml")
-	a := &App{log: slog.New(slog.DiscardHandler), metrics: telemetry.NewMetrics("test")}
-	x := extras{log: a.log}
+	a := &App{log: slog.New(slog.DiscardHandler), metrics: telemetry.NewMetrics("test"), shapes: shapes{}}
+	x := extras{Surroundings: Surroundings{Log: a.log}}
+	var provider *oidc.Client
 	accepted := 0
 	for range tries {
 		text := g.config()
@@ -126,9 +128,9 @@ func TestWhatTheCheckAcceptsTheGatewayAccepts(t *testing.T) {
 		}
 		accepted++
 		if a.sessions == nil {
-			agreeParts(t, a, cfg, x)
+			provider = agreeParts(t, a, cfg, x)
 		}
-		if _, err := newGateway(cfg, a, x); err != nil {
+		if _, err := newGateway(cfg, a, provider, nil); err != nil {
 			t.Errorf("%v, with%s", err, text)
 		}
 	}
@@ -138,17 +140,19 @@ func TestWhatTheCheckAcceptsTheGatewayAccepts(t *testing.T) {
 }
 
 // agreeParts makes the parts that a gateway needs and that no route changes.
-func agreeParts(t *testing.T, a *App, cfg *config.Config, x extras) {
+func agreeParts(t *testing.T, a *App, cfg *config.Config, x extras) *oidc.Client {
 	t.Helper()
 	var err error
-	if a.store, err = openStore(cfg.Session, x.log); err != nil {
+	if a.store, err = openStore(cfg.Session, x.Log); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.store.Close() })
-	if a.provider, err = newProvider(cfg, x.log, a.metrics); err != nil {
+	provider, err := newProvider(cfg, x.Log, a.metrics)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if a.sessions, err = newSessions(cfg, a, x); err != nil {
+	if a.sessions, err = newSessions(cfg, a, provider, x); err != nil {
 		t.Fatal(err)
 	}
+	return provider
 }

@@ -19,11 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cloakroom-bff/cloakroom/internal/config"
 	"github.com/cloakroom-bff/cloakroom/internal/framing"
-	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
-	"github.com/cloakroom-bff/cloakroom/proxy"
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
@@ -38,11 +35,11 @@ type App struct {
 	log      *slog.Logger
 	store    store
 	sessions *session.Manager
-	provider *oidc.Client
-	gateway  *proxy.Gateway
 	metrics  *telemetry.Metrics
 	audit    *telemetry.Audit
-	running  *config.Config // what is in force; Reload's
+	level    *slog.LevelVar // of the log; nil: it stays
+	now      atomic.Pointer[generation]
+	shapes   shapes // of connections to upstreams; they outlive generations
 
 	public    *http.Server
 	ingress   *http.Server // asked by front proxies
@@ -105,8 +102,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	run("session store", func() error { return a.store.Run(background) })
 	run("sessions", func() error { return a.sessions.Run(background) })
-	run("provider", func() error { return a.provider.Run(background) })
-	run("upstreams", func() error { return a.gateway.Run(background) })
+	run("provider and upstreams", func() error { return a.runGenerations(background) })
 	run("public listener", func() error { return a.serve(background, a.public, a.onPublic) })
 	if a.onIngress != nil {
 		run("forward-auth listener", func() error { return a.serve(background, a.ingress, a.onIngress) })
@@ -132,7 +128,7 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) serve(ctx context.Context, s *http.Server, l net.Listener) error {
 	return s.Serve(framing.Listen(ctx, l, framing.Config{
 		TLS: s.TLSConfig, Most: a.most, Log: a.log,
-		Answer: func(r framing.Refusal) []byte { return a.gateway.Unreadable(r.Status, r.Reason) },
+		Answer: func(r framing.Refusal) []byte { return a.now.Load().gateway.Unreadable(r.Status, r.Reason) },
 	}))
 }
 
@@ -146,7 +142,7 @@ func (a *App) drain(ctx context.Context) error {
 	var asked, streams error
 	var others sync.WaitGroup
 	others.Go(func() { asked = a.shutdown(requests, a.ingress) })
-	others.Go(func() { streams = a.gateway.CloseStreams(requests) })
+	others.Go(func() { streams = a.now.Load().gateway.CloseStreams(requests) })
 	err := a.shutdown(requests, a.public)
 	others.Wait()
 	err = errors.Join(err, asked, streams)
@@ -178,7 +174,7 @@ func (a *App) ready(r *http.Request) []reason {
 	if store != nil {
 		reasons = append(reasons, reason{"store", store.Error()})
 	}
-	provider := a.provider.Ready()
+	provider := a.now.Load().provider.Ready()
 	if provider == nil {
 		provider = a.sessions.Misconfigured()
 	}

@@ -104,7 +104,8 @@ routes:
 		h.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(h.t.Context())
-	h.app, err = New(ctx, cfg, slog.New(slog.NewJSONHandler(h.log, nil)), "test")
+	log, level := Logger(h.log, cfg.Log)
+	h.app, err = New(ctx, cfg, Surroundings{Log: log, Level: level, Version: "test"})
 	if err != nil {
 		stop()
 		h.t.Fatal(err)
@@ -253,7 +254,7 @@ func TestASecondProcessOnTheStoreIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
+	a, err := New(t.Context(), cfg, Surroundings{Log: slog.New(slog.DiscardHandler)})
 	if err == nil {
 		a.close()
 		t.Fatal("two processes have the store open")

@@ -72,7 +72,7 @@ type stage struct {
 }
 
 func runDemo(ctx context.Context, st stage) error {
-	log := Logger(st.stderr, config.Log{Level: slog.LevelWarn, Format: "text"})
+	log, level := Logger(st.stderr, config.Log{Level: slog.LevelWarn, Format: "text"})
 	d := &desk{issuer: st.provider.URL}
 	backend, err := demo.New(demo.Config{Issuer: st.provider.URL, Outage: demo.Outage(st.provider.Provider), Gateway: d, Log: log})
 	if err != nil {
@@ -95,7 +95,7 @@ func runDemo(ctx context.Context, st stage) error {
 		serving.Wait()
 	}()
 	a, err := assemble(ctx, demoConfig(st, upstream.Addr().String()), extras{
-		log: log, version: st.version, public: st.public,
+		Surroundings: Surroundings{Log: log, Level: level, Version: st.version}, public: st.public,
 		door:  func(g http.Handler) http.Handler { return demo.Door("cloakroom", g) },
 		event: func(e session.Event) { tell(backend, e) },
 	})

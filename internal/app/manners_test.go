@@ -128,18 +128,19 @@ routes: [{path: /, files: ., access: public}]
 // assemble wires what New wires, but for the listeners and the network.
 func (h *parlour) assemble(cfg *config.Config) {
 	h.t.Helper()
-	x := extras{log: slog.New(slog.DiscardHandler), event: func(e session.Event) {
+	x := extras{Surroundings: Surroundings{Log: slog.New(slog.DiscardHandler)}, event: func(e session.Event) {
 		if e.Kind == session.Ended {
 			h.ends = append(h.ends, e.Reason)
 		}
 	}}
-	a := &App{log: x.log, metrics: telemetry.NewMetrics("test"), audit: telemetry.NewAudit(slog.NewJSONHandler(&h.audit, nil))}
+	a := &App{log: x.Log, shapes: shapes{}, metrics: telemetry.NewMetrics("test"), audit: telemetry.NewAudit(slog.NewJSONHandler(&h.audit, nil))}
 	p, err := providerConfig(cfg)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	p.Transport = h.wire
-	if a.provider, err = oidc.New(p); err != nil {
+	provider, err := oidc.New(p)
+	if err != nil {
 		h.t.Fatal(err)
 	}
 	store, err := boltstore.Open(cfg.Session.Store.Bolt, boltstore.Options{})
@@ -147,10 +148,10 @@ func (h *parlour) assemble(cfg *config.Config) {
 		h.t.Fatal(err)
 	}
 	a.store = store
-	if a.sessions, err = newSessions(cfg, a, x); err != nil {
+	if a.sessions, err = newSessions(cfg, a, provider, x); err != nil {
 		h.t.Fatal(err)
 	}
-	if h.gateway, err = newGateway(cfg, a, x); err != nil {
+	if h.gateway, err = newGateway(cfg, a, provider, nil); err != nil {
 		h.t.Fatal(err)
 	}
 	h.sessions = a.sessions

@@ -53,7 +53,7 @@ func newRawFront(t *testing.T, lines ...string) *rawFront {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.app, err = New(t.Context(), cfg, slog.New(slog.DiscardHandler), "test"); err != nil {
+	if f.app, err = New(t.Context(), cfg, Surroundings{Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())

@@ -2,20 +2,16 @@ package app
 
 import (
 	"fmt"
-	"slices"
+	"reflect"
 
 	"github.com/cloakroom-bff/cloakroom/internal/config"
-	"github.com/cloakroom-bff/cloakroom/internal/secret"
 )
 
-// liveKeys is the one key of the configuration that a reload applies. All others need a
-// restart.
-const liveKeys = "session.keys"
-
-// Reload reads the configuration file again and applies what can be applied while the
-// gateway serves: session.keys. It tells the log which other keys have changed and wait for
-// a restart. A file with a mistake is refused as a whole: everything goes on as it was, and
-// the error, which is in the log already, says so. Calls do not overlap.
+// Reload reads the configuration file again and applies what has changed, while the gateway
+// serves: no request is held up or dropped, no stream is closed, no session ends but those
+// whose key was removed. The log says what was applied, and what waits for a restart. A file
+// with a mistake is refused as a whole: everything goes on as it was, and the error, which is
+// in the log already, says so. Calls must not overlap.
 func (a *App) Reload(file string, environ []string) error {
 	err := a.reload(file, environ)
 	a.metrics.Reloaded(err)
@@ -26,39 +22,70 @@ func (a *App) Reload(file string, environ []string) error {
 }
 
 func (a *App) reload(file string, environ []string) error {
-	next, warnings, err := config.Load(file, environ)
+	written, warnings, err := config.Load(file, environ)
 	if err != nil {
 		return err
 	}
-	changed := config.Changed(a.running, next)
-	rekeyed := slices.Contains(changed, liveKeys)
-	if rekeyed {
-		if err := a.setKeys(next.Session.Keys); err != nil {
-			return fmt.Errorf("%s: %w", liveKeys, err)
+	before := a.now.Load()
+	cfg := hold(before.cfg, written)
+	applied, waiting := config.Changed(before.cfg, cfg), config.Changed(cfg, written)
+	if len(applied) > 0 {
+		if err := a.replace(before, cfg); err != nil {
+			return err
 		}
 	}
 	for _, w := range warnings {
 		a.log.Warn("configuration: works, but weakens", "where", w.String())
 	}
-	waiting := slices.DeleteFunc(changed, func(key string) bool { return key == liveKeys })
 	if len(waiting) > 0 {
 		a.log.Warn("configuration: these keys have changed and need a restart", "keys", waiting)
 	}
-	a.log.Info("configuration: reloaded", "session_keys", len(next.Session.Keys), "changed", rekeyed)
+	a.log.Info("configuration: reloaded", "applied", applied)
 	return nil
 }
 
-// setKeys makes these the keys of all that is sealed and opened from now on.
-func (a *App) setKeys(keys []secret.Text) error {
-	ring, err := keyring(keys)
+// replace puts what follows from cfg in the place of a generation. All that can fail comes
+// before anything changes.
+func (a *App) replace(before *generation, cfg *config.Config) error {
+	next, err := a.newGeneration(cfg, before)
 	if err != nil {
 		return err
 	}
-	if err := a.sessions.SetKeys(ring); err != nil {
+	if err := next.open(a, before); err != nil {
 		return err
 	}
-	running := *a.running
-	running.Session.Keys = keys
-	a.running = &running
+	terms, err := sessionTerms(cfg, next.provider)
+	if err != nil {
+		return err
+	}
+	if err := a.sessions.Reconfigure(terms); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	if a.level != nil {
+		a.level.Set(cfg.Log.Level)
+	}
+	a.now.Store(next)
+	close(before.over)
 	return nil
+}
+
+// hold returns the configuration that a file asks for, with what cannot change while the
+// gateway runs as it was. Other listeners and another store need another process. So does
+// another provider or client, whose sessions are none of the old one's: there the whole
+// section waits, since half of it would fit neither.
+func hold(was, written *config.Config) *config.Config {
+	cfg := *written
+	cfg.Listen, cfg.TLS, cfg.Admin, cfg.ForwardAuth = was.Listen, was.TLS, was.Admin, was.ForwardAuth
+	cfg.Session.Store, cfg.Session.WaitReplicas = was.Session.Store, was.Session.WaitReplicas
+	cfg.Log.Format, cfg.Telemetry = was.Log.Format, was.Telemetry
+	if !sameProvider(&was.Provider, &written.Provider) {
+		cfg.Provider = was.Provider
+	}
+	return &cfg
+}
+
+// sameProvider reports whether two sections name the same client of the same provider.
+func sameProvider(a, b *config.Provider) bool {
+	return a.Issuer == b.Issuer && a.IssuerTemplate == b.IssuerTemplate && a.DiscoveryURL == b.DiscoveryURL &&
+		reflect.DeepEqual(a.AllowedTenants, b.AllowedTenants) && a.Endpoints == b.Endpoints && a.ClientID == b.ClientID
 }

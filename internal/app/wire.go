@@ -26,33 +26,44 @@ import (
 )
 
 // Logger returns the logger that a configuration asks for, writing to w, which must be safe
-// for concurrent use.
-func Logger(w io.Writer, c config.Log) *slog.Logger {
+// for concurrent use, and its level, which can be set.
+func Logger(w io.Writer, c config.Log) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(c.Level)
 	if c.Format == "text" {
-		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.Level}))
+		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})), level
 	}
-	return slog.New(telemetry.NewJSONLog(w, c.Level))
+	return slog.New(telemetry.NewJSONLog(w, level)), level
+}
+
+// Surroundings are what an App has of the process that it runs in.
+type Surroundings struct {
+	Log     *slog.Logger   // required
+	Level   *slog.LevelVar // of Log, for a reload to set; nil: it stays as it is
+	Version string
 }
 
 // New opens the store and the listeners that cfg names. What cannot be opened is an error;
 // a provider that is away is none. After an error nothing is left open; else Run closes.
-func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version string) (*App, error) {
-	return assemble(ctx, cfg, extras{log: log, audit: log.Handler(), version: version})
+func New(ctx context.Context, cfg *config.Config, s Surroundings) (*App, error) {
+	return assemble(ctx, cfg, extras{Surroundings: s, audit: s.Log.Handler()})
 }
 
 // extras is what a caller adds to a configuration. The zero value adds nothing, but for
-// log, which must be there.
+// Log, which must be there.
 type extras struct {
-	log     *slog.Logger
-	audit   slog.Handler // gets the audit log, whatever its level; nil: nobody does
-	version string
-	public  net.Listener                    // in the place of cfg.Listen
-	door    func(http.Handler) http.Handler // stands before the gateway
-	event   func(session.Event)             // hears of sessions, like the metrics
+	Surroundings
+	audit  slog.Handler                    // gets the audit log, whatever its level; nil: nobody does
+	public net.Listener                    // in the place of cfg.Listen
+	door   func(http.Handler) http.Handler // stands before the gateway
+	event  func(session.Event)             // hears of sessions, like the metrics
 }
 
 func assemble(ctx context.Context, cfg *config.Config, x extras) (*App, error) {
-	a := &App{log: x.log, running: cfg, most: cfg.MaxConnections, metrics: telemetry.NewMetrics(x.version), audit: telemetry.NewAudit(x.audit), onPublic: x.public}
+	a := &App{
+		log: x.Log, level: x.Level, most: cfg.MaxConnections, metrics: telemetry.NewMetrics(x.Version), audit: telemetry.NewAudit(x.audit),
+		shapes: shapes{}, onPublic: x.public,
+	}
 	if err := a.open(ctx, cfg, x); err != nil {
 		a.close()
 		return nil, err
@@ -62,21 +73,23 @@ func assemble(ctx context.Context, cfg *config.Config, x extras) (*App, error) {
 
 // open makes the parts, each of those before it.
 func (a *App) open(ctx context.Context, cfg *config.Config, x extras) (err error) {
-	if a.store, err = openStore(cfg.Session, x.log); err != nil {
+	if a.store, err = openStore(cfg.Session, x.Log); err != nil {
 		return fmt.Errorf("session.store: %w", err)
 	}
-	if a.provider, err = newProvider(cfg, x.log, a.metrics); err != nil {
+	first, err := a.newGeneration(cfg, nil)
+	if err != nil {
 		return err
 	}
-	if a.sessions, err = newSessions(cfg, a, x); err != nil { //nolint:contextcheck // what an observer writes outlives the request that caused it
+	if a.sessions, err = newSessions(cfg, a, first.provider, x); err != nil { //nolint:contextcheck // what an observer writes outlives the request that caused it
 		return err
 	}
-	if a.gateway, err = newGateway(cfg, a, x); err != nil {
+	if err := first.open(a, nil); err != nil {
 		return err
 	}
-	a.public, a.ingress = server(a.gateway, a.log), server(a.gateway.ForwardAuth(), a.log)
+	a.now.Store(first)
+	a.public, a.ingress = server(http.HandlerFunc(a.serveBrowsers), a.log), server(http.HandlerFunc(a.serveFrontProxies), a.log)
 	if x.door != nil {
-		a.public.Handler = x.door(a.gateway)
+		a.public.Handler = x.door(a.public.Handler)
 	}
 	return a.listen(ctx, cfg)
 }
@@ -134,7 +147,7 @@ func (a *App) listen(ctx context.Context, cfg *config.Config) (err error) {
 	}
 	a.admin = server((&admin{
 		token: cfg.Admin.Token, host: host, ready: a.ready, metrics: a.metrics.Handler(),
-		operators: &operators{sessions: a.sessions, issuers: a.provider.Filed(), now: time.Now},
+		operators: &operators{sessions: a.sessions, issuers: a.now.Load().provider.Filed(), now: time.Now},
 		audit:     a.audit, log: a.log,
 	}).handler(), a.log)
 	return nil
@@ -203,14 +216,31 @@ func trusting(file string) (http.RoundTripper, error) {
 	return t, nil
 }
 
-func newSessions(cfg *config.Config, a *App, x extras) (*session.Manager, error) {
-	ring, err := keyring(cfg.Session.Keys)
+func newSessions(cfg *config.Config, a *App, provider *oidc.Client, x extras) (*session.Manager, error) {
+	terms, err := sessionTerms(cfg, provider)
 	if err != nil {
 		return nil, err
 	}
+	terms.Store, terms.Log = a.store, x.Log
+	terms.Observe = func(e session.Event) {
+		a.metrics.Session(e)
+		a.audit.Session(e)
+		if x.event != nil {
+			x.event(e)
+		}
+	}
+	return session.New(terms)
+}
+
+// sessionTerms is what the configuration says of sessions, and what may change while they live.
+func sessionTerms(cfg *config.Config, provider *oidc.Client) (session.Config, error) {
+	ring, err := keyring(cfg.Session.Keys)
+	if err != nil {
+		return session.Config{}, fmt.Errorf("session.keys: %w", err)
+	}
 	s := cfg.Session
-	return session.New(session.Config{
-		Store: a.store, Keys: ring, Refresher: a.provider, Issuer: a.provider,
+	return session.Config{
+		Keys: ring, Refresher: provider, Issuer: provider,
 		IdleTimeout: s.IdleTimeout, AbsoluteTimeout: s.AbsoluteTimeout, MaxPerUser: s.MaxPerUser,
 		BeforeExpiry: s.Refresh.BeforeExpiry, Wait: s.Refresh.Wait,
 		// The client's own time-out comes first: it knows how far the request had come.
@@ -219,15 +249,7 @@ func newSessions(cfg *config.Config, a *App, x extras) (*session.Manager, error)
 		KeepTokens: !cfg.Provider.RevokeOnLogout,
 		SoleOwner:  s.Store.URL.IsZero(), // bbolt admits one process
 		StoreGrace: s.StoreGrace, Rate: s.Refresh.Rate.PerSecond(),
-		Log: x.log,
-		Observe: func(e session.Event) {
-			a.metrics.Session(e)
-			a.audit.Session(e)
-			if x.event != nil {
-				x.event(e)
-			}
-		},
-	})
+	}, nil
 }
 
 func keyring(keys []secret.Text) (*session.Keyring, error) {
@@ -238,12 +260,12 @@ func keyring(keys []secret.Text) (*session.Keyring, error) {
 	return session.NewKeyring(raw...)
 }
 
-func newGateway(cfg *config.Config, a *App, x extras) (*proxy.Gateway, error) {
+// newGateway makes a gateway in the place of after, which may be nil.
+func newGateway(cfg *config.Config, a *App, provider *oidc.Client, after *proxy.Gateway) (*proxy.Gateway, error) {
 	routes := make([]proxy.Route, len(cfg.Routes))
-	ways := shapes{}
 	for i, r := range cfg.Routes {
 		routes[i] = newRoute(r)
-		if err := setUpstream(&routes[i], r, ways, x.log); err != nil {
+		if err := setUpstream(&routes[i], r, a.shapes, a.log); err != nil {
 			return nil, fmt.Errorf("routes[%d].%w", i, err)
 		}
 	}
@@ -256,8 +278,8 @@ func newGateway(cfg *config.Config, a *App, x extras) (*proxy.Gateway, error) {
 		},
 		TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORS.Origins, Routes: routes, LoginParams: cfg.Provider.LoginParams,
 		ClaimsChallenges: known.ClaimsChallenges,
-		Sessions:         a.sessions, Provider: a.provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout,
-		Observe: a.metrics.Request, ObserveStream: a.metrics.Stream, Refused: a.audit.Refused, Log: x.log,
+		Sessions:         a.sessions, Provider: provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout, After: after,
+		Observe: a.metrics.Request, ObserveStream: a.metrics.Stream, Refused: a.audit.Refused, Log: a.log,
 	})
 }
 

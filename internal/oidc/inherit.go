@@ -13,7 +13,7 @@ func (c *Client) Inherit(from *Client) {
 	from.mu.Lock()
 	meta := from.meta
 	from.mu.Unlock()
-	if meta == nil || !meta.complete(c.cfg) || !c.cfg.announcedAs(meta.Issuer) {
+	if meta == nil || !meta.complete(c.cfg) || !c.cfg.AnnouncedAs(meta.Issuer) {
 		return
 	}
 	from.keys.mu.Lock()
