@@ -155,9 +155,9 @@ func loads(t *testing.T, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &App{log: slog.New(slog.DiscardHandler), metrics: telemetry.NewMetrics("test")}
-	agreeParts(t, a, cfg, extras{log: a.log})
-	if _, err := newGateway(cfg, a, extras{log: a.log}); err != nil {
+	a := &App{log: slog.New(slog.DiscardHandler), metrics: telemetry.NewMetrics("test"), shapes: shapes{}}
+	provider := agreeParts(t, a, cfg, extras{Surroundings: Surroundings{Log: a.log}})
+	if _, err := newGateway(cfg, a, provider, nil); err != nil {
 		t.Fatal(err)
 	}
 }

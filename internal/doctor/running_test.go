@@ -21,7 +21,7 @@ func (s *setup) serve() {
 	s.t.Helper()
 	s.listen, s.admin = strings.TrimPrefix(s.public, "http://"), nobody(s.t)
 	cfg, _ := s.load()
-	a, err := app.New(s.t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
+	a, err := app.New(s.t.Context(), cfg, app.Surroundings{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		s.t.Fatal(err)
 	}
