@@ -106,6 +106,7 @@ func providerFaults() []fault {
 		{name: "a token endpoint without TLS", broken: func(s *setup) {
 			s.announce(map[string]any{"token_endpoint": "http://id.example.com/token"})
 		}, check: "provider.endpoints", verdict: doctor.Fail, found: "the token endpoint is not https", remedy: "provider.endpoints.token"},
+		{name: "a token endpoint that is no address", broken: func(s *setup) { s.announce(map[string]any{"token_endpoint": "/token"}) }, check: "provider.endpoints", verdict: doctor.Fail, found: "is no address: “/token”", remedy: "provider.endpoints.token"},
 		{name: "no token endpoint", broken: func(s *setup) { s.announce(map[string]any{"token_endpoint": nil}) }, check: "provider.endpoints", verdict: doctor.Fail, found: "names no token endpoint", remedy: "provider.endpoints.token"},
 		{name: "no userinfo endpoint", broken: func(s *setup) {
 			s.provider = append(s.provider, "userinfo: true")

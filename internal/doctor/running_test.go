@@ -178,7 +178,10 @@ func TestAConfigurationThatCannotBeReadIsAllThereIsToSay(t *testing.T) {
 		"leave it out": func(c string) string {
 			return strings.Replace(c, "  keys:", "  cookie: {domain: example.com}\n  keys:", 1)
 		},
-		"a key has 32":     func(c string) string { return strings.Replace(c, "${file:./session.key}", "c2hvcnQ=", 1) },
+		"a key has 32": func(c string) string { return strings.Replace(c, "${file:./session.key}", "c2hvcnQ=", 1) },
+		"needs a warning, too": func(c string) string {
+			return strings.Replace(c, "  keys:", "  cookie: {same_site: lax}\n  needs a warning, too: 1\n  keys:", 1)
+		},
 		"client_auth none": func(c string) string { return strings.Replace(c, "timeout: 2s", "client_auth: none", 1) },
 	} {
 		_, _ = s.load() // it writes the file
@@ -192,6 +195,9 @@ func TestAConfigurationThatCannotBeReadIsAllThereIsToSay(t *testing.T) {
 		t.Log(text(r.Lines[0]))
 		if !says(r, doctor.Fail, "config", what) {
 			t.Errorf("%s: the report is %q", what, r.Lines)
+		}
+		if r.Count(doctor.Warn) != len(warnings) || strings.Contains(what, "warning") && len(warnings) != 1 {
+			t.Errorf("%s: %d warnings, and the report is %q", what, len(warnings), r.Lines)
 		}
 	}
 }
