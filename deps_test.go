@@ -71,6 +71,7 @@ var house = []room{
 
 	{"e2e", nil, "the binary is met from the outside"},
 	{"deploy", nil, "the recipes know the binary from the outside"},
+	{"examples/...", []string{"github.com/coreos/go-oidc/v3/..."}, "what readers copy stands on public libraries alone"},
 	{"bench", []string{"..."}, "a measurement may hold anything against anything"},
 }
 

@@ -164,3 +164,40 @@ func TestKeysThatPagesNameAreInTheReference(t *testing.T) {
 		t.Errorf("only %d keys were found", found)
 	}
 }
+
+// What a page shows of a file is what the file says: readers copy it.
+func TestShownCodeIsTheCode(t *testing.T) {
+	t.Parallel()
+	for page, files := range map[string]map[string][]string{
+		"docs/quickstart.md":           {"yaml": {"config.yaml"}},
+		"docs/tutorials/go.md":         {"go": {"api/main.go"}},
+		"docs/tutorials/express.md":    {"js": {"express/server.mjs"}},
+		"docs/tutorials/javascript.md": {"js": {"web/app.js"}},
+		"docs/tutorials/react.md":      {"js": {"react/src/useSession.js", "react/vite.config.js"}, "jsx": {"react/src/App.jsx"}},
+		"docs/tutorials/vue.md":        {"js": {"vue/src/useSession.js", "vue/vite.config.js"}, "vue": {"vue/src/App.vue"}},
+	} {
+		for kind, names := range files {
+			for i, shown := range fenced(readPage(t, page), kind) {
+				var all string
+				for _, name := range names {
+					all += readPage(t, filepath.Join("examples/shop", name))
+				}
+				if !strings.Contains(all, shown) {
+					t.Errorf("%s: block %d of %s is not in %q", page, i+1, kind, names)
+				}
+			}
+		}
+	}
+}
+
+// fenced are the blocks of a kind.
+func fenced(text, kind string) (all []string) {
+	_, rest, found := strings.Cut(text, "\n```"+kind+"\n")
+	for found {
+		var shown string
+		shown, rest, _ = strings.Cut(rest, "\n```\n")
+		all = append(all, shown+"\n")
+		_, rest, found = strings.Cut(rest, "\n```"+kind+"\n")
+	}
+	return all
+}

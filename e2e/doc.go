@@ -9,6 +9,7 @@
 // The suite needs its build tag, Node 20 and Chromium:
 //
 //	npm ci --prefix e2e/provider && npm ci --prefix e2e/auth0
+//	for part in react vue express; do npm ci --prefix examples/shop/$part; done
 //	(cd e2e/dex && CGO_ENABLED=0 go build -o bin/dex github.com/dexidp/dex/cmd/dex)
 //	(cd e2e/caddy && CGO_ENABLED=0 go build -o bin/caddy github.com/caddyserver/caddy/v2/cmd/caddy)
 //	(cd e2e/traefik && CGO_ENABLED=0 go build -o bin/traefik github.com/traefik/traefik/v3/cmd/traefik)
@@ -21,6 +22,9 @@
 //
 // The tests in forwardauth_*_test.go run behind nginx, Caddy, Traefik and HAProxy, by the
 // recipes in docs/forward-auth.
+//
+// The README and docs/quickstart.md are read as their readers do, command by command, and the
+// pages and APIs of docs/tutorials take part.
 //
 // The scenarios in scenario_*_test.go run on one gateway with bbolt and on replicas with
 // Redis, before a development provider that forgives nothing. Each adds a line to a table:
