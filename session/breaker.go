@@ -52,6 +52,13 @@ func (b *breaker) shut(now time.Time) bool {
 	return b.last != nil && now.Before(b.until)
 }
 
+// isOpen reports whether only probes go through.
+func (b *breaker) isOpen() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last != nil
+}
+
 // heard notes how an attempt ended; failed is nil after a good one.
 func (b *breaker) heard(failed *RefreshError) {
 	b.mu.Lock()

@@ -26,6 +26,7 @@ type budget struct {
 	line    *list.List               // guarded by mu: of *queue, whose turn it is first
 	queues  map[string]*list.Element // guarded by mu: by subject
 	timer   *time.Timer              // guarded by mu: nil unless somebody waits
+	counts  BudgetCounts             // guarded by mu
 }
 
 // queue is one subject's place in the line.
@@ -54,10 +55,12 @@ func (b *budget) take(ctx context.Context, subject string, urgent bool) error {
 	}
 	b.mu.Lock()
 	if b.line.Len() == 0 && b.spend() {
+		b.counts.AtOnce++
 		b.mu.Unlock()
 		return nil
 	}
 	if !urgent {
+		b.counts.StoodBack++
 		b.mu.Unlock()
 		return errNotNow
 	}
@@ -70,6 +73,16 @@ func (b *budget) take(ctx context.Context, subject string, urgent bool) error {
 		b.leave(subject, turn)
 		return &RefreshError{Class: Transient, RetryAfter: b.every, Err: ctx.Err()}
 	}
+}
+
+// count returns what became of those who came.
+func (b *budget) count() BudgetCounts {
+	if b == nil {
+		return BudgetCounts{}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.counts
 }
 
 // rested reports whether nobody waits, and all may be taken at once again.
@@ -106,6 +119,7 @@ func (b *budget) enqueue(subject string) chan struct{} {
 	}
 	q := e.Value.(*queue)
 	q.waiting = append(q.waiting, turn)
+	b.counts.InLine++
 	if b.timer == nil {
 		b.timer = time.AfterFunc(b.every, b.serve)
 	}
@@ -120,6 +134,8 @@ func (b *budget) serve() {
 		e := b.line.Front()
 		q := e.Value.(*queue)
 		close(q.waiting[0])
+		b.counts.InLine--
+		b.counts.Waited++
 		if q.waiting = q.waiting[1:]; len(q.waiting) == 0 {
 			b.remove(e)
 			continue
@@ -143,6 +159,8 @@ func (b *budget) leave(subject string, turn chan struct{}) {
 	for i, w := range q.waiting {
 		if w == turn {
 			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
+			b.counts.InLine--
+			b.counts.GaveUp++
 			break
 		}
 	}

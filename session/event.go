@@ -25,6 +25,7 @@ type Event struct {
 	Outcome string        // of a refresh or a revocation: "ok" or what went wrong
 	Took    time.Duration // of a refresh
 	Err     error         // of a refresh or a revocation; holds no token
+	Trace   string        // names the trace of the request that caused it; empty if there is none
 }
 
 // EventKind says what happened.
@@ -53,6 +54,7 @@ func (s *Session) tell(ctx context.Context, e Event) {
 		return
 	}
 	st := s.state.Load()
+	e.Trace = s.m.traceOf(ctx)
 	e.ID, e.Issuer, e.Client, e.Subject, e.Device = s.id, st.Grant.Issuer, st.Grant.ClientID, st.Grant.Subject, st.Device
 	switch e.Kind {
 	case Began:

@@ -40,6 +40,13 @@ func (f *flights) end() {
 	}
 }
 
+// count returns how many flights are aloft.
+func (f *flights) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.aloft
+}
+
 // close lets no new flight begin and waits for those aloft, until ctx ends.
 func (f *flights) close(ctx context.Context) error {
 	f.mu.Lock()

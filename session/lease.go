@@ -20,6 +20,7 @@ func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
+	orphaned := false
 	st, err := s.change(ctx, func(st *State) error {
 		now := s.m.now()
 		if st.Ended != "" {
@@ -28,7 +29,7 @@ func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
 		if s.held(st, clock) {
 			return errHeld
 		}
-		if st.Attempt != nil {
+		if orphaned = st.Attempt != nil; orphaned {
 			// Somebody presented this token and never came back to say what happened.
 			st.Trouble = st.Trouble.unanswered()
 		}
@@ -41,6 +42,9 @@ func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if orphaned {
+		s.m.tally.takenOver.Add(1)
 	}
 	return &st.Grant, nil
 }

@@ -64,6 +64,9 @@ type Config struct {
 	// quick and must not block.
 	Observe func(Event)
 
+	// Tracer, if set, follows requests through what is done for them here.
+	Tracer Tracer
+
 	Log *slog.Logger     // nil: nowhere
 	Now func() time.Time // nil: time.Now
 }
@@ -85,6 +88,7 @@ type Manager struct {
 	breaker  *breaker
 	budget   atomic.Pointer[budget]
 	logins   logins
+	tally    tally
 
 	alarmed atomic.Int64 // unix nanoseconds of the last alarm
 }
@@ -106,6 +110,7 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m.outbox.init()
 	m.flights.init()
+	m.tally.init()
 	m.breaker, m.logins.now = &breaker{now: m.now}, m.now
 	m.budget.Store(newBudget(cfg.Rate, m.now))
 	m.logins.allow(cfg.Rate)
@@ -166,6 +171,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	loops.Go(func() { m.runActivity(ctx) })
 	loops.Go(func() { m.runDue(ctx) })
 	loops.Go(func() { m.runMemory(ctx) })
+	loops.Go(func() { m.runCount(ctx) })
 	loops.Wait()
 	return nil
 }
@@ -286,6 +292,13 @@ func continues(g *Grant, st *State, now time.Time) bool {
 // Open returns the live session that a ticket names. Memory answers first. The errors are
 // ErrNoSession, *EndedError and *StoreError.
 func (m *Manager) Open(ctx context.Context, ticket string) (*Session, error) {
+	ctx, part := m.part(ctx, "session")
+	s, err := m.open(ctx, ticket)
+	part.End(err)
+	return s, err
+}
+
+func (m *Manager) open(ctx context.Context, ticket string) (*Session, error) {
 	id, known := m.cache.tickets.GetIfPresent(ticket)
 	under := m.tickets.Load()
 	if !known {
@@ -315,8 +328,10 @@ func (m *Manager) Open(ctx context.Context, ticket string) (*Session, error) {
 func (m *Manager) Get(ctx context.Context, id ID) (*Session, error) {
 	for {
 		if s := m.cache.get(id); s != nil {
+			m.tally.lookups.RecordHits(1)
 			return s, nil
 		}
+		m.tally.lookups.RecordMisses(1)
 		now := m.moment()
 		r, err := m.load(ctx, id)
 		if err != nil {

@@ -18,6 +18,8 @@ type flight struct {
 
 	refused Token // by an API, so that another one is wanted; empty if none was
 
+	part Part // of the traces of those who wait
+
 	away atomic.Pointer[StoreError] // why the answer cannot be stored, while it cannot
 
 	done chan struct{} // closed when at and err are set
@@ -160,7 +162,11 @@ func (c Class) ofTarget(t Target) bool {
 }
 
 // wait waits for one flight.
-func (s *Session) wait(ctx context.Context, f *flight, late <-chan time.Time) (AccessToken, error) {
+func (s *Session) wait(ctx context.Context, f *flight, late <-chan time.Time) (_ AccessToken, err error) {
+	s.m.tally.waiting.Add(1)
+	defer s.m.tally.waiting.Add(-1)
+	ctx, part := s.m.part(ctx, "token", f.part)
+	defer func() { part.End(err) }()
 	select {
 	case <-f.done:
 		return f.at, f.err
@@ -225,10 +231,12 @@ func (s *Session) launch(ctx context.Context, f *flight) (*flight, error) {
 	}
 	f.done = make(chan struct{})
 	s.flight = f
-	own := context.WithoutCancel(ctx)
+	own, part := s.m.part(context.WithoutCancel(ctx), "refresh")
+	f.part = part
 	go func() {
 		defer s.m.flights.end()
 		f.at, f.err = s.refresh(own, f)
+		part.End(f.err)
 		s.mu.Lock()
 		s.flight = nil
 		s.mu.Unlock()

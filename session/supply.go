@@ -44,6 +44,7 @@ type supply struct {
 
 // order is one request for a token that all who wait for it share.
 type order struct {
+	part Part          // of the traces of those who wait
 	done chan struct{} // closed when at and err are set
 	at   AccessToken
 	err  error
@@ -119,16 +120,26 @@ func (p *supply) await(ctx context.Context, now time.Time, refused Token) (Acces
 		if err != nil {
 			return AccessToken{}, err
 		}
-		select {
-		case <-o.done:
-		case <-ctx.Done():
-			return AccessToken{}, ctx.Err()
-		case <-late.C:
-			return AccessToken{}, &RefreshError{Class: Transient, RetryAfter: time.Second, Err: errors.New("the token takes too long; the request for it goes on")}
+		at, err := p.wait(ctx, o, late.C)
+		if !errors.Is(err, errNotNow) { // else it stood back for the likes of us
+			return at, err
 		}
-		if !errors.Is(o.err, errNotNow) { // else it stood back for the likes of us
-			return o.at, o.err
-		}
+	}
+}
+
+// wait waits for one order.
+func (p *supply) wait(ctx context.Context, o *order, late <-chan time.Time) (_ AccessToken, err error) {
+	p.m.tally.waiting.Add(1)
+	defer p.m.tally.waiting.Add(-1)
+	ctx, part := p.m.part(ctx, "token", o.part)
+	defer func() { part.End(err) }()
+	select {
+	case <-o.done:
+		return o.at, o.err
+	case <-ctx.Done():
+		return AccessToken{}, ctx.Err()
+	case <-late:
+		return AccessToken{}, &RefreshError{Class: Transient, RetryAfter: time.Second, Err: errors.New("the token takes too long; the request for it goes on")}
 	}
 }
 
@@ -145,12 +156,13 @@ func (p *supply) join(ctx context.Context, now time.Time, urgent bool) (*order, 
 	if !p.m.flights.begin() {
 		return nil, &RefreshError{Class: Transient, RetryAfter: time.Second, Err: errors.New("the gateway is shutting down")}
 	}
-	o := &order{done: make(chan struct{})}
+	own, part := p.m.part(context.WithoutCancel(ctx), "obtain")
+	o := &order{part: part, done: make(chan struct{})}
 	p.order = o
-	own := context.WithoutCancel(ctx)
 	go func() {
 		defer p.m.flights.end()
 		o.at, o.err = p.ask(own, urgent)
+		part.End(o.err)
 		p.close(o)
 	}()
 	return o, nil

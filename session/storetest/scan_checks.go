@@ -41,6 +41,25 @@ var scanChecks = []check{
 		f.Wait(short + precision)
 		return scans(ctx, f, nil, want...)
 	}},
+	{"a store that counts counts the records that have a due time", func(ctx context.Context, f Fixture) error {
+		store, ok := f.Store.(session.Counted)
+		if !ok {
+			return nil
+		}
+		due, err := scheduled(ctx, f, 5)
+		if err != nil {
+			return err
+		}
+		_, err = created(ctx, f, newRecord(f, "never due"))
+		due[0].Due = time.Time{}
+		if err := errors.Join(err, f.Store.Replace(ctx, clone(due[0])), f.Store.Delete(ctx, due[1].ID, due[1].Version)); err != nil {
+			return err
+		}
+		if n, err := store.Count(ctx); n != 3 || err != nil {
+			return fmt.Errorf("counted %d, %w; want 3", n, err)
+		}
+		return nil
+	}},
 	{"a walk sees each record once, also while all of them are written", func(ctx context.Context, f Fixture) error {
 		want, err := scheduled(ctx, f, crowded)
 		if err != nil {
