@@ -29,6 +29,9 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	watch := s.Watch()
 	defer watch.Stop()
+	if x, ok := w.(*exchange); ok {
+		x.opened = g.cfg.Now()
+	}
 	g.streams.begin(OwnEvents)
 	defer g.streams.end(OwnEvents)
 	e := &eventWriter{w: w, rc: http.NewResponseController(w), watch: watch}

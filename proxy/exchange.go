@@ -41,6 +41,8 @@ type exchange struct {
 
 	replayed bool // sent to the upstream twice, since it refused the first token
 
+	opened time.Time // when it became a stream; zero: it is none
+
 	status int   // 0: nothing was answered yet
 	code   Code  // of an error of the gateway's own
 	err    error // for the log

@@ -21,7 +21,7 @@ import (
 func (g *Gateway) newProxy(rt *route, transport http.RoundTripper) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:    rt.rewrite,
-		Transport:  &replayer{g, transport},
+		Transport:  &replayer{g, g.followed(transport)},
 		BufferPool: &buffers{},
 		ErrorLog:   slog.NewLogLogger(g.cfg.Log.Handler(), slog.LevelDebug),
 		ModifyResponse: func(res *http.Response) error {

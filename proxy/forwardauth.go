@@ -30,6 +30,7 @@ import (
 // It believes trusted proxies only.
 func (g *Gateway) ForwardAuth() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = g.follow(r)
 		x := &exchange{w: w, began: g.cfg.Now(), client: g.clientOf(r), path: shortPath(r)}
 		asked := r
 		defer func() { g.finish(x, asked, recover()) }()

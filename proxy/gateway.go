@@ -82,6 +82,9 @@ type Config struct {
 	// After is the Gateway in whose place the new one comes; nil if it is the first. See Gateway.
 	After *Gateway
 
+	// Tracer, if set, follows requests through the gateway and on to the upstream.
+	Tracer Tracer
+
 	Log *slog.Logger // nil: nowhere
 
 	// Now is the clock; nil means time.Now.
@@ -202,7 +205,8 @@ type Served struct {
 	// Replayed says that the upstream refused the token, and got the request once more
 	// with another one.
 	Replayed bool
-	Took     time.Duration
+	// Took is the time to the end of the answer; of a stream, to its beginning.
+	Took time.Duration
 }
 
 // Gateway is an http.Handler. It is safe for concurrent use.
@@ -334,6 +338,7 @@ func (g *Gateway) endpoints() map[string]map[string]endpoint {
 
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = g.follow(r)
 	x := &exchange{w: w, began: g.cfg.Now()}
 	if r.ContentLength != 0 && r.Body != nil {
 		x.incoming = newClientBody(x, r)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -137,4 +139,25 @@ func (s *server) examine(ctx context.Context) error {
 		return fmt.Errorf("proxy: upstream: the health check is answered with %d", res.StatusCode)
 	}
 	return nil
+}
+
+// UpstreamState says whether a server of a list of upstreams gets requests.
+type UpstreamState struct {
+	Host string // with the port, if it is written
+	Out  bool   // it is left out, since it cannot be reached or fails its checks
+}
+
+// Upstreams returns the states of all servers of routes with several upstreams, by host.
+func (g *Gateway) Upstreams() []UpstreamState {
+	out := make(map[string]bool)
+	for _, p := range g.pools {
+		for _, s := range p.servers {
+			out[s.host] = out[s.host] || s.out.Load()
+		}
+	}
+	states := make([]UpstreamState, 0, len(out))
+	for _, host := range slices.Sorted(maps.Keys(out)) {
+		states = append(states, UpstreamState{host, out[host]})
+	}
+	return states
 }

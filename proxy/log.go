@@ -30,8 +30,15 @@ func (g *Gateway) finish(x *exchange, r *http.Request, panicked any) {
 	now := g.cfg.Now()
 	took := now.Sub(x.began)
 	g.logRequest(x, r, now, took)
+	if !x.opened.IsZero() {
+		took = x.opened.Sub(x.began) // an hour of a WebSocket is no slow answer
+	}
+	served := Served{Route: x.name, Method: r.Method, Status: x.status, Code: string(x.code), Replayed: x.replayed, Took: took}
 	if g.cfg.Observe != nil {
-		g.cfg.Observe(Served{Route: x.name, Method: r.Method, Status: x.status, Code: string(x.code), Replayed: x.replayed, Took: took})
+		g.cfg.Observe(served)
+	}
+	if g.cfg.Tracer != nil {
+		g.cfg.Tracer.Answered(r.Context(), served)
 	}
 	if x.incoming != nil && !abort {
 		abort = x.incoming.settle() != nil

@@ -18,6 +18,7 @@ type Refusal struct {
 	Route  string         // as in [Served]
 	Device session.Device // as far as the request tells
 	Err    error          // the detail that only a log may have; it may be nil
+	Trace  string         // names the request's trace; empty if there is none
 }
 
 // RefusalKind says what was refused.
@@ -54,6 +55,6 @@ func (g *Gateway) tellSilentLogin(r *http.Request, err error) {
 
 func (g *Gateway) refused(r *http.Request, kind RefusalKind, route string, p *Problem) {
 	if g.cfg.Refused != nil {
-		g.cfg.Refused(Refusal{Kind: kind, Code: p.Code, Method: r.Method, Route: route, Device: g.device(r), Err: p.Err})
+		g.cfg.Refused(Refusal{Kind: kind, Code: p.Code, Method: r.Method, Route: route, Device: g.device(r), Err: p.Err, Trace: g.traceOf(r)})
 	}
 }

@@ -82,7 +82,7 @@ type stream struct {
 func (g *Gateway) watch(ctx context.Context, x *exchange, kind StreamKind, cut func(ending)) {
 	ctx, stop := context.WithCancel(ctx)
 	st := &stream{kind, stop, make(chan struct{})}
-	x.stream = st
+	x.stream, x.opened = st, g.cfg.Now()
 	g.streams.begin(kind)
 	go func() {
 		defer close(st.over)

@@ -49,7 +49,7 @@ func (c *Config) keys() []key {
 			{"format", oneOf(&c.Log.Format, "json", "text"), "json", "", "How a line is written."},
 		}, nil, "", "The log."},
 		{"telemetry", group{
-			{"otlp_endpoint", insideURL(&c.Telemetry.OTLPEndpoint), "", "", "Where OpenTelemetry traces are sent; empty is nowhere."},
+			{"otlp_endpoint", insideURL(&c.Telemetry.OTLPEndpoint), "", "", "Where OpenTelemetry traces are sent (OTLP over HTTP); empty is nowhere."},
 		}, nil, "", "Traces."},
 	}
 }

@@ -14,7 +14,6 @@ type limit struct {
 func notYet(c *Config) []limit {
 	p := &c.Provider
 	return []limit{
-		{"telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint != "", "leave it out"},
 		{"provider.client_auth", p.ClientAuth != "" && !slices.Contains([]ClientAuth{SecretBasic, SecretPost, NoClientAuth}, p.ClientAuth), "write client_secret_basic or client_secret_post"},
 		{"provider.client_key_file", p.ClientKeyFile != "", "leave it out and write client_secret"},
 	}

@@ -34,6 +34,7 @@
 package oidc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -117,6 +118,7 @@ type Config struct {
 	Log     *slog.Logger     // nil: nowhere
 	Now     func() time.Time // nil: time.Now
 	Observe func(Call)       // told of every call to the provider; must not block
+	Tracer  session.Tracer   // follows calls to the provider; nil: nobody does
 }
 
 // Endpoints are the provider's addresses. Empty ones come from discovery.
@@ -219,9 +221,29 @@ func (c *Client) owns(issuer, clientID string) bool {
 	return clientID == c.cfg.ClientID && (issuer == c.cfg.name() || c.cfg.isTenant(issuer))
 }
 
-// observe tells of one call. err decides the outcome.
-func (c *Client) observe(endpoint string, began time.Time, err error) {
-	if c.cfg.Observe == nil {
+// call is a call to the provider that is under way.
+type call struct {
+	client   *Client
+	endpoint string
+	began    time.Time
+	part     session.Part // nil: it is in no trace
+}
+
+// begin begins a call to an endpoint.
+func (c *Client) begin(ctx context.Context, endpoint string) (context.Context, *call) {
+	now := &call{client: c, endpoint: endpoint, began: c.now()}
+	if c.cfg.Tracer != nil {
+		ctx, now.part = c.cfg.Tracer.Call(ctx, "provider "+endpoint)
+	}
+	return ctx, now
+}
+
+// end tells how the call ended. err decides the outcome.
+func (l *call) end(err error) {
+	if l.part != nil {
+		l.part.End(err)
+	}
+	if l.client.cfg.Observe == nil {
 		return
 	}
 	outcome := "ok"
@@ -231,7 +253,7 @@ func (c *Client) observe(endpoint string, began time.Time, err error) {
 			outcome = failed.Class.String()
 		}
 	}
-	c.cfg.Observe(Call{Endpoint: endpoint, Outcome: outcome, Took: c.now().Sub(began)})
+	l.client.cfg.Observe(Call{Endpoint: l.endpoint, Outcome: outcome, Took: l.client.now().Sub(l.began)})
 }
 
 // onces remembers what was said already, within bounds: a provider must not be able to

@@ -22,15 +22,15 @@ type tokens struct {
 // failure is nil, or complete: whoever gets it needs to add nothing. special are the
 // error codes that mean something else here.
 func (c *Client) redeem(ctx context.Context, address string, form url.Values, t session.Target, special map[string]session.Class) (*tokens, *session.RefreshError) {
-	began := c.now()
+	ctx, call := c.begin(ctx, "token")
 	got, failed := c.present(ctx, address, form, t, special)
 	if failed != nil {
-		c.observe("token", began, failed)
+		call.end(failed)
 		return got, failed
 	}
-	c.observe("token", began, nil)
-	got.access.Issued = began
-	got.access.Expiry = expiry(got.answer, began)
+	call.end(nil)
+	got.access.Issued = call.began
+	got.access.Expiry = expiry(got.answer, call.began)
 	c.remark(ctx, got.answer, got.access)
 	return got, nil
 }

@@ -26,13 +26,13 @@ func (c *Client) Revoke(ctx context.Context, r session.Revocation) error {
 	if m.RevocationEndpoint == "" || r.Token == "" {
 		return nil
 	}
-	began := c.now()
+	ctx, call := c.begin(ctx, "revocation")
 	failed := c.revoke(ctx, m, r.Token)
 	if failed == nil {
-		c.observe("revocation", began, nil)
+		call.end(nil)
 		return nil
 	}
-	c.observe("revocation", began, failed)
+	call.end(failed)
 	return fmt.Errorf("oidc: revocation: %w", failed)
 }
 

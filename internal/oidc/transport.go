@@ -71,8 +71,8 @@ func (e *statusError) Error() string { return fmt.Sprintf("HTTP status %d", e.st
 
 // get fetches a public document. endpoint names it for metrics.
 func (c *Client) get(ctx context.Context, endpoint, url string) (_ []byte, err error) {
-	began := c.now()
-	defer func() { c.observe(endpoint, began, err) }()
+	ctx, call := c.begin(ctx, endpoint)
+	defer func() { call.end(err) }()
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

@@ -18,11 +18,11 @@ var errOtherUser = errors.New("userinfo: sub is not the ID token's")
 // header and no redirect. Its answer is believed only if sub is the ID token's: an access
 // token may have been swapped (§5.3.2). A signed answer is verified.
 func (c *Client) userInfo(ctx context.Context, m *metadata, sub string, access session.Token) (_ claims, err error) {
-	began := c.now()
-	defer func() { c.observe("userinfo", began, err) }()
-	call, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	ctx, call := c.begin(ctx, "userinfo")
+	defer func() { call.end(err) }()
+	bounded, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(call, http.MethodGet, m.UserInfoEndpoint, http.NoBody)
+	req, err := http.NewRequestWithContext(bounded, http.MethodGet, m.UserInfoEndpoint, http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("userinfo: %w", err)
 	}

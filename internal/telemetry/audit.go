@@ -52,7 +52,7 @@ func (a *Audit) Session(e session.Event) {
 	if failed, ok := errors.AsType[*session.RefreshError](e.Err); ok {
 		attrs = append(attrs, slog.String("provider_code", failed.Code))
 	}
-	a.write(context.Background(), level, event, append(append(attrs, ofDevice(e.Device)...), ofError(e.Err))...)
+	a.write(context.Background(), level, event, append(append(attrs, ofDevice(e.Device)...), ofError(e.Err), slog.String(traceKey, e.Trace))...)
 }
 
 // outcomeUnknown says that a refresh token was presented and the answer never came.
@@ -103,7 +103,7 @@ func (a *Audit) Refused(r proxy.Refusal) {
 		level = slog.LevelWarn
 	}
 	attrs := []slog.Attr{slog.String("code", string(r.Code)), slog.String("method", r.Method), slog.String("route", r.Route)}
-	a.write(context.Background(), level, string(r.Kind), append(append(attrs, ofDevice(r.Device)...), ofError(r.Err))...)
+	a.write(context.Background(), level, string(r.Kind), append(append(attrs, ofDevice(r.Device)...), ofError(r.Err), slog.String(traceKey, r.Trace))...)
 }
 
 // Act is what an operator did over the admin listener.

@@ -44,6 +44,8 @@ type Metrics struct {
 	providerCalls  *prometheus.CounterVec
 	providerTimes  *prometheus.HistogramVec
 	providerReady  prometheus.Gauge
+	storeCalls     *prometheus.CounterVec
+	storeTimes     *prometheus.HistogramVec
 	storeReachable prometheus.Gauge
 	reloaded       prometheus.Gauge
 }
@@ -56,10 +58,10 @@ func NewMetrics(version string) *Metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cloakroom_requests_total", Help: "Requests that were answered, by route (its path, bff for the gateway's own endpoints), method and status class.",
 		}, []string{"route", "method", "status"}),
-		requestTimes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "cloakroom_request_duration_seconds", Help: "Time from a request to the end of its answer, by route.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-		}, []string{"route"}),
+		requestTimes: prometheus.NewHistogramVec(histogram(
+			"cloakroom_request_duration_seconds", "Time from a request to the end of its answer, of a stream to its beginning, by route.",
+			.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30,
+		), []string{"route"}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cloakroom_errors_total", Help: "Answers that were the gateway's own errors, by code.",
 		}, []string{"code"}),
@@ -72,10 +74,9 @@ func NewMetrics(version string) *Metrics {
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cloakroom_refreshes_total", Help: "Presentations of a refresh token, by outcome.",
 		}, []string{"outcome"}),
-		refreshTimes: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "cloakroom_refresh_duration_seconds", Help: "Time that the provider took for a refresh.",
-			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
-		}),
+		refreshTimes: prometheus.NewHistogram(histogram(
+			"cloakroom_refresh_duration_seconds", "Time that the provider took for a refresh.", providerBuckets()...,
+		)),
 		begun: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cloakroom_sessions_begun_total", Help: "Sessions that began.",
 		}),
@@ -91,15 +92,21 @@ func NewMetrics(version string) *Metrics {
 		providerCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cloakroom_provider_calls_total", Help: "Calls to the provider, by endpoint and outcome.",
 		}, []string{"endpoint", "outcome"}),
-		providerTimes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "cloakroom_provider_call_duration_seconds", Help: "Time that a call to the provider took, by endpoint.",
-			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
-		}, []string{"endpoint"}),
+		providerTimes: prometheus.NewHistogramVec(histogram(
+			"cloakroom_provider_call_duration_seconds", "Time that a call to the provider took, by endpoint.", providerBuckets()...,
+		), []string{"endpoint"}),
+		storeCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cloakroom_store_operations_total", Help: "Operations on the session store, by kind and outcome (not_found, conflict and exists are answers, error is none).",
+		}, []string{"operation", "outcome"}),
+		storeTimes: prometheus.NewHistogramVec(histogram(
+			"cloakroom_store_operation_duration_seconds", "Time that an operation on the session store took, by kind.",
+			.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5,
+		), []string{"operation"}),
 		providerReady: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "cloakroom_provider_ready", Help: "1 if the provider's metadata are known and its configuration fits, as /readyz last saw it.",
+			Name: "cloakroom_provider_ready", Help: "1 if the provider's metadata are known and it accepts the gateway as a client.",
 		}),
 		storeReachable: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "cloakroom_store_ready", Help: "1 if the session store answers, as /readyz last saw it.",
+			Name: "cloakroom_store_ready", Help: "1 if the session store answers.",
 		}),
 	}
 	m.reloaded = prometheus.NewGauge(prometheus.GaugeOpts{
@@ -113,7 +120,7 @@ func NewMetrics(version string) *Metrics {
 	info.Set(1)
 	m.registry.MustRegister(
 		m.requests, m.requestTimes, m.errors, m.replays, m.streams, m.refreshes, m.refreshTimes, m.begun, m.ended, m.revocations, m.locked,
-		m.providerCalls, m.providerTimes, m.providerReady, m.storeReachable, m.reloaded, info,
+		m.providerCalls, m.providerTimes, m.storeCalls, m.storeTimes, m.providerReady, m.storeReachable, m.reloaded, info,
 	)
 	// Those of the runtime and the process, too, are told apart from another program's.
 	prometheus.WrapRegistererWithPrefix("cloakroom_", m.registry).MustRegister(
@@ -121,6 +128,18 @@ func NewMetrics(version string) *Metrics {
 	)
 	return m
 }
+
+// histogram describes one that has both kinds of buckets: the classic ones, and native ones
+// a tenth apart for a Prometheus that asks for them.
+func histogram(name, help string, buckets ...float64) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160, NativeHistogramMinResetDuration: time.Hour,
+	}
+}
+
+// providerBuckets are seconds; a provider is far away and slow.
+func providerBuckets() []float64 { return []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20} }
 
 // Handler answers a scrape.
 func (m *Metrics) Handler() http.Handler {
@@ -193,28 +212,6 @@ func (m *Metrics) ProviderCall(c oidc.Call) {
 func (m *Metrics) Readiness(provider, store error) {
 	m.providerReady.Set(one(provider == nil))
 	m.storeReachable.Set(one(store == nil))
-}
-
-// Revocations shows what waits for its revocation: backlog says how many sessions, and since
-// when the oldest. It is asked at each scrape.
-func (m *Metrics) Revocations(backlog func() (sessions int, oldest time.Time)) {
-	m.registry.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "cloakroom_revocations_waiting", Help: "Ended sessions whose refresh token is still to be revoked, as far as this process knows.",
-		}, func() float64 {
-			sessions, _ := backlog()
-			return float64(sessions)
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "cloakroom_revocations_waiting_oldest_seconds", Help: "How long the oldest of them has waited; 0 if none does.",
-		}, func() float64 {
-			sessions, oldest := backlog()
-			if sessions == 0 {
-				return 0
-			}
-			return time.Since(oldest).Seconds()
-		}),
-	)
 }
 
 // Reloaded notes how a reload of the configuration ended.
