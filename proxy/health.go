@@ -150,7 +150,7 @@ type UpstreamState struct {
 // Upstreams returns the states of all servers of routes with several upstreams, by host.
 func (g *Gateway) Upstreams() []UpstreamState {
 	out := make(map[string]bool)
-	for _, p := range g.pools {
+	for _, p := range g.ways.pools {
 		for _, s := range p.servers {
 			out[s.host] = out[s.host] || s.out.Load()
 		}

@@ -277,3 +277,29 @@ func within(t *testing.T, d time.Duration, what string, c <-chan struct{}) {
 		t.Errorf("%s did not come in %v", what, d)
 	}
 }
+
+// An hour of a WebSocket is no slow answer.
+func TestAStreamTookUntilItOpened(t *testing.T) {
+	for _, row := range []struct{ name, path, lines string }{
+		{"a WebSocket", "/", "Connection: Upgrade\r\nUpgrade: websocket"},
+		{"an event stream", "/", "Accept: text/event-stream"},
+		{"our own events", "/bff/events", "Sec-Fetch-Site: same-origin"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var later atomic.Int64
+			served := make(chan Served, 1)
+			up := api(t, echo)
+			f := open(t, []Route{{Path: "/", Upstream: up.url}}, func(c *Config) {
+				c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+				c.Observe = func(s Served) { served <- s }
+			})
+			_, ticket := f.signIn(t, time.Hour)
+			_, conn := f.rawConn(t, strings.Replace(f.opening(ticket, row.lines), "GET /", "GET "+row.path, 1))
+			later.Store(int64(time.Hour))
+			_ = conn.Close()
+			if s := <-served; s.Took > time.Minute {
+				t.Errorf("it took %v", s.Took)
+			}
+		})
+	}
+}

@@ -19,7 +19,10 @@ type countedStore struct {
 
 func (s countedStore) Count(ctx context.Context) (int, error) {
 	n := 0
-	for range s.Scan(ctx) {
+	for _, err := range s.Scan(ctx) {
+		if err != nil {
+			return 0, err
+		}
 		n++
 	}
 	return n, s.err

@@ -73,7 +73,7 @@ type Config struct {
 
 // Manager keeps sessions. It is safe for concurrent use.
 type Manager struct {
-	cfg      Config // of it, Store, CacheSize, Observe, Log and Now never change; the rest is in terms
+	cfg      Config // of it, Store, CacheSize, Observe, Tracer, Log and Now never change; the rest is in terms
 	log      *slog.Logger
 	holder   string                  // names this process in a lease
 	inForce  atomic.Pointer[Config]  // Reconfigure puts another in its place

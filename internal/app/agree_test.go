@@ -147,7 +147,7 @@ func agreeParts(t *testing.T, a *App, cfg *config.Config, x extras) *oidc.Client
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.store.Close() })
-	provider, err := newProvider(cfg, x.Log, a.metrics)
+	provider, err := newProvider(cfg, a)
 	if err != nil {
 		t.Fatal(err)
 	}

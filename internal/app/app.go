@@ -37,7 +37,8 @@ type App struct {
 	sessions *session.Manager
 	metrics  *telemetry.Metrics
 	audit    *telemetry.Audit
-	level    *slog.LevelVar // of the log; nil: it stays
+	tracer   *telemetry.Tracer // nil: no traces
+	level    *slog.LevelVar    // of the log; nil: it stays
 	now      atomic.Pointer[generation]
 	shapes   shapes // of connections to upstreams; they outlive generations
 
@@ -121,6 +122,7 @@ func (a *App) Run(ctx context.Context) error {
 	stop()
 	closed := a.admin.Close()
 	parts.Wait()
+	a.closeTracer(context.WithoutCancel(ctx))
 	return errors.Join(err, closed, a.store.Close())
 }
 
@@ -186,7 +188,7 @@ func (a *App) ready(r *http.Request) []reason {
 }
 
 // close gives back what was opened before Run.
-func (a *App) close() {
+func (a *App) close(ctx context.Context) {
 	for _, l := range []net.Listener{a.onPublic, a.onIngress, a.onAdmin} {
 		if l != nil {
 			_ = l.Close()
@@ -195,4 +197,5 @@ func (a *App) close() {
 	if a.store != nil {
 		_ = a.store.Close()
 	}
+	a.closeTracer(context.WithoutCancel(ctx))
 }

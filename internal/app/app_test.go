@@ -256,7 +256,7 @@ func TestASecondProcessOnTheStoreIsRefused(t *testing.T) {
 	}
 	a, err := New(t.Context(), cfg, Surroundings{Log: slog.New(slog.DiscardHandler)})
 	if err == nil {
-		a.close()
+		a.close(t.Context())
 		t.Fatal("two processes have the store open")
 	}
 	if !strings.Contains(err.Error(), "session.store") || !strings.Contains(err.Error(), "another process") {

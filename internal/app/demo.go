@@ -112,7 +112,7 @@ func runDemo(ctx context.Context, st stage) error {
 
 Access tokens live for %v. Ctrl-C ends it; nothing is kept.
 `, st.origin, st.provider.URL, a.AdminAddr(), demoTokens); err != nil {
-		a.close()
+		a.close(ctx)
 		return fmt.Errorf("demo: %w", err)
 	}
 	return a.Run(ctx)

@@ -28,7 +28,7 @@ func (a *App) newGeneration(cfg *config.Config, before *generation) (_ *generati
 	g := &generation{cfg: cfg, over: make(chan struct{})}
 	if before != nil && !concernsProvider(config.Changed(before.cfg, cfg)) {
 		g.provider = before.provider
-	} else if g.provider, err = newProvider(cfg, a.log, a.metrics); err != nil {
+	} else if g.provider, err = newProvider(cfg, a); err != nil {
 		return nil, err
 	} else if before != nil {
 		g.provider.Inherit(before.provider)

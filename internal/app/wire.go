@@ -60,12 +60,19 @@ type extras struct {
 }
 
 func assemble(ctx context.Context, cfg *config.Config, x extras) (*App, error) {
+	tracer, err := openTracer(ctx, cfg.Telemetry, x)
+	if err != nil {
+		return nil, err
+	}
+	if tracer != nil {
+		x.Log = slog.New(tracer.Log(x.Log.Handler()))
+	}
 	a := &App{
-		log: x.Log, level: x.Level, most: cfg.MaxConnections, metrics: telemetry.NewMetrics(x.Version), audit: telemetry.NewAudit(x.audit),
+		tracer: tracer, log: x.Log, level: x.Level, most: cfg.MaxConnections, metrics: telemetry.NewMetrics(x.Version), audit: telemetry.NewAudit(x.audit),
 		shapes: shapes{}, onPublic: x.public,
 	}
 	if err := a.open(ctx, cfg, x); err != nil {
-		a.close()
+		a.close(ctx)
 		return nil, err
 	}
 	return a, nil
@@ -87,6 +94,7 @@ func (a *App) open(ctx context.Context, cfg *config.Config, x extras) (err error
 		return err
 	}
 	a.now.Store(first)
+	a.showCounts()
 	a.public, a.ingress = server(http.HandlerFunc(a.serveBrowsers), a.log), server(http.HandlerFunc(a.serveFrontProxies), a.log)
 	if x.door != nil {
 		a.public.Handler = x.door(a.public.Handler)
@@ -146,19 +154,19 @@ func (a *App) listen(ctx context.Context, cfg *config.Config) (err error) {
 		return fmt.Errorf("admin.listen: %w", err)
 	}
 	a.admin = server((&admin{
-		token: cfg.Admin.Token, host: host, ready: a.ready, metrics: a.metrics.Handler(),
+		token: cfg.Admin.Token, host: host, ready: a.ready, metrics: a.scrape(),
 		operators: &operators{sessions: a.sessions, issuers: a.now.Load().provider.Filed(), now: time.Now},
 		audit:     a.audit, log: a.log,
 	}).handler(), a.log)
 	return nil
 }
 
-func newProvider(cfg *config.Config, log *slog.Logger, metrics *telemetry.Metrics) (*oidc.Client, error) {
+func newProvider(cfg *config.Config, a *App) (*oidc.Client, error) {
 	p, err := providerConfig(cfg)
 	if err != nil {
 		return nil, err
 	}
-	p.Log, p.Observe = log, metrics.ProviderCall
+	p.Log, p.Observe, p.Tracer = a.log, a.metrics.ProviderCall, a.following()
 	return oidc.New(p)
 }
 
@@ -221,7 +229,7 @@ func newSessions(cfg *config.Config, a *App, provider *oidc.Client, x extras) (*
 	if err != nil {
 		return nil, err
 	}
-	terms.Store, terms.Log = a.store, x.Log
+	terms.Store, terms.Tracer, terms.Log = a.metrics.Store(a.store, a.following()), a.following(), x.Log
 	terms.Observe = func(e session.Event) {
 		a.metrics.Session(e)
 		a.audit.Session(e)
@@ -279,7 +287,8 @@ func newGateway(cfg *config.Config, a *App, provider *oidc.Client, after *proxy.
 		TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORS.Origins, Routes: routes, LoginParams: cfg.Provider.LoginParams,
 		ClaimsChallenges: known.ClaimsChallenges,
 		Sessions:         a.sessions, Provider: provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout, After: after,
-		Observe: a.metrics.Request, ObserveStream: a.metrics.Stream, Refused: a.audit.Refused, Log: a.log,
+		Observe: a.metrics.Request, ObserveStream: a.metrics.Stream, Refused: a.audit.Refused,
+		Tracer: a.following(), Log: a.log,
 	})
 }
 

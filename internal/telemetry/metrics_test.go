@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
@@ -43,6 +45,15 @@ func TestEventsAreCounted(t *testing.T) {
 	m.Session(session.Event{Kind: session.Locked})
 	m.Reloaded(errors.New("a mistake"))
 	m.ProviderCall(oidc.Call{Endpoint: "token", Outcome: "ok"})
+	m.Upstreams(func() []proxy.UpstreamState {
+		return []proxy.UpstreamState{{Host: "a:9000"}, {Host: "b:9000", Out: true}}
+	})
+	m.Sessions(func() session.Counts {
+		return session.Counts{
+			Live: 7, Hits: 5, Misses: 2, Waiting: 3, Flights: 1, TakenOver: 4, BreakerOpen: true,
+			Budget: session.BudgetCounts{InLine: 6, AtOnce: 9, Waited: 8, GaveUp: 1, StoodBack: 2},
+		}
+	})
 	got := scrape(t, m)
 	for _, want := range []string{
 		`cloakroom_requests_total{method="GET",route="/api/",status="2xx"} 1`,
@@ -62,6 +73,20 @@ func TestEventsAreCounted(t *testing.T) {
 		`cloakroom_config_last_reload_ok 0`,
 		`cloakroom_provider_calls_total{endpoint="token",outcome="ok"} 1`,
 		`cloakroom_build_info{goversion="go`,
+		`cloakroom_upstream_ready{upstream="a:9000"} 1`,
+		`cloakroom_upstream_ready{upstream="b:9000"} 0`,
+		`cloakroom_sessions_live 7`,
+		`cloakroom_session_lookups_total{outcome="hit"} 5`,
+		`cloakroom_session_lookups_total{outcome="miss"} 2`,
+		`cloakroom_refresh_waiters 3`,
+		`cloakroom_refresh_flights 1`,
+		`cloakroom_leases_taken_over_total 4`,
+		`cloakroom_provider_budget_waiting 6`,
+		`cloakroom_provider_budget_total{outcome="at_once"} 9`,
+		`cloakroom_provider_budget_total{outcome="waited"} 8`,
+		`cloakroom_provider_budget_total{outcome="gave_up"} 1`,
+		`cloakroom_provider_budget_total{outcome="stood_back"} 2`,
+		`cloakroom_provider_breaker_open 1`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the scrape lacks %s", want)
@@ -80,11 +105,45 @@ func TestEveryNameIsOurs(t *testing.T) {
 func TestNamesFollowTheConventions(t *testing.T) {
 	m := telemetry.NewMetrics("1.2.3")
 	m.Request(proxy.Served{Route: "/", Method: "GET", Status: 200})
+	m.Sessions(func() session.Counts { return session.Counts{} })
 	problems, err := promlint.New(strings.NewReader(scrape(t, m))).Lint()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestSessionsThatNobodyHasCountedAreNotZero(t *testing.T) {
+	m := telemetry.NewMetrics("1.2.3")
+	m.Sessions(func() session.Counts { return session.Counts{Live: -1} })
+	if got := scrape(t, m); strings.Contains(got, "cloakroom_sessions_live") {
+		t.Error("the scrape has a number of live sessions that nobody knows")
+	}
+}
+
+// A Prometheus that asks for protobuf gets native buckets beside the classic ones.
+func TestHistogramsAreNativeToo(t *testing.T) {
+	m := telemetry.NewMetrics("1.2.3")
+	m.Request(proxy.Served{Route: "/", Method: "GET", Status: 200, Took: time.Millisecond})
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
+	r.Header.Set("Accept", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, r)
+	from := expfmt.NewDecoder(w.Body, expfmt.ResponseFormat(w.Header()))
+	for {
+		var family dto.MetricFamily
+		if err := from.Decode(&family); err != nil {
+			t.Fatalf("no request's time: %v", err)
+		}
+		if family.GetName() != "cloakroom_request_duration_seconds" {
+			continue
+		}
+		h := family.GetMetric()[0].GetHistogram()
+		if len(h.GetBucket()) == 0 || len(h.GetPositiveSpan()) == 0 {
+			t.Errorf("%d classic buckets and %d native ones", len(h.GetBucket()), len(h.GetPositiveSpan()))
+		}
+		return
 	}
 }
