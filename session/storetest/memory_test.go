@@ -58,6 +58,7 @@ const (
 	scanRepeats           flaw = "Scan sees a record twice that is due already"
 	scanEndsEarly         flaw = "Scan ends after its first part"
 	scanFailsOnNothing    flaw = "Scan of nothing is an error"
+	countsNever           flaw = "Count counts records that are never due"
 	scanIgnoresLeaving    flaw = "Scan goes on for a caller who has left"
 	scanIgnoresStop       flaw = "Scan goes on for a caller who has seen enough"
 	aliasesIn             flaw = "the store keeps the caller's slices"
@@ -359,6 +360,21 @@ func (m *memory) Scan(ctx context.Context) iter.Seq2[session.Record, error] {
 			}
 		}
 	}
+}
+
+func (m *memory) Count(ctx context.Context) (int, error) {
+	if err := m.ended(ctx); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for _, r := range m.records {
+		if !r.Due.IsZero() || m.has(countsNever) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // part is what there is for a walk after a due time, in that order.

@@ -50,7 +50,7 @@ var flaws = []flaw{
 	findFailsOnNothing, dueShowsExpired, dueShowsNever, dueUnordered, dueUnlimited, dueCountsExpired, dueStopsShort,
 	dueOnePerMoment, dueEnds, scanShowsExpired, scanShowsNever, scanByDue, scanRepeats, scanEndsEarly, scanFailsOnNothing,
 	scanIgnoresLeaving, scanIgnoresStop, aliasesIn, aliasesOut, cutsData, cutsTimes, ignoresContext, acceptsAnything, refusesStillborn,
-	halfWrites,
+	halfWrites, countsNever,
 }
 
 func TestEveryFlawIsFoundAndEveryCheckFindsOne(t *testing.T) {
