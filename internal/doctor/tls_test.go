@@ -139,6 +139,9 @@ func TestEachFaultOfACertificateIsNamed(t *testing.T) {
 		{name: "our own certificate expires soon", broken: func(s *setup) {
 			s.listenWith(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(time.Hour) })
 		}, check: "tls.cert_file", verdict: doctor.Warn, found: "expires on", remedy: "renew it"},
+		{name: "our own certificate is not valid yet", broken: func(s *setup) {
+			s.listenWith(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) })
+		}, check: "tls.cert_file", verdict: doctor.Fail, found: "is not valid before", remedy: "clock"},
 		{name: "our own certificate is for another host", broken: func(s *setup) {
 			s.listenWith(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"www.example.com"} })
 		}, check: "tls.cert_file", verdict: doctor.Fail, found: "is not for 127.0.0.1", remedy: "names it"},
