@@ -9,8 +9,9 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
-	"log"
+	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -22,19 +23,25 @@ func main() {
 	issuer := flag.String("issuer", "http://localhost:3000/realms/shop", "who signs the tokens")
 	audience := flag.String("audience", "https://orders.example.com", "whom the tokens are for: this API")
 	flag.Parse()
+	if err := serve(*listen, *issuer, *audience); err != nil {
+		slog.Error(err.Error())
+		os.Exit(1)
+	}
+}
 
-	provider, err := oidc.NewProvider(context.Background(), *issuer)
+func serve(listen, issuer, audience string) error {
+	provider, err := oidc.NewProvider(context.Background(), issuer)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	// Signature, issuer, expiry and audience are checked; the keys are fetched as needed.
-	tokens := provider.Verifier(&oidc.Config{ClientID: *audience})
+	tokens := provider.Verifier(&oidc.Config{ClientID: audience})
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/orders", withToken(tokens, orders))
-	server := &http.Server{Addr: *listen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	log.Printf("the API listens on http://%s", *listen)
-	log.Fatal(server.ListenAndServe())
+	server := &http.Server{Addr: listen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	slog.Info("the API listens on http://" + listen)
+	return server.ListenAndServe()
 }
 
 // withToken lets a request pass whose bearer token is good (RFC 6750).
@@ -48,7 +55,7 @@ func withToken(tokens *oidc.IDTokenVerifier, next func(http.ResponseWriter, *oid
 		}
 		token, err := tokens.Verify(r.Context(), raw)
 		if err != nil {
-			log.Print(err)
+			slog.Info("a token was refused", "err", err)
 			// The gateway answers this with a fresh token, once.
 			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 			http.Error(w, "the token is no good", http.StatusUnauthorized)
@@ -66,6 +73,6 @@ func orders(w http.ResponseWriter, token *oidc.IDToken) {
 		"orders": []map[string]any{{"id": 1, "item": "a coat"}, {"id": 2, "item": "an umbrella"}},
 	})
 	if err != nil {
-		log.Print(err)
+		slog.Info("nobody heard the answer", "err", err)
 	}
 }
