@@ -127,6 +127,7 @@ func TestOnlyWhatMayBeDoneTwiceIsSentTwice(t *testing.T) {
 		{"DELETE", "DELETE", "\r\n", 2},
 		{"PUT with a body that was kept", "PUT", sized("hello"), 2},
 		{"PUT with a body that is gone", "PUT", sized(large), 1},
+		{"PUT of unknown length", "PUT", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 1},
 		{"POST", "POST", sized("hello"), 1},
 		{"POST without a body", "POST", sized(""), 1},
 		{"POST that the client would repeat", "POST", "Idempotency-Key: 1\r\n" + sized("hello"), 1},

@@ -99,6 +99,9 @@ func TestWhoCannotBeReachedIsTriedEachSecondUntilItCan(t *testing.T) {
 		}
 		m.off.Store(false)
 		time.Sleep(time.Second)
+		if part := s.share(time.Now()); part > 0.2 {
+			t.Errorf("its share is %v at once", part)
+		}
 		if s.out.Load() || m.asked.Load() != 0 {
 			t.Errorf("out: %v a second after its return; asked %d times, though nobody said for what", s.out.Load(), m.asked.Load())
 		}
