@@ -3,13 +3,14 @@ package config
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/cloakroom-bff/cloakroom/internal/preset"
 )
 
-// fillsIn writes what a preset fills in as docs/providers.md has it.
+// fillsIn writes what a preset fills in as its page below docs/providers has it.
 func fillsIn(p preset.Preset) string {
 	of := initialsOf(p)
 	if len(of) == 0 {
@@ -30,24 +31,53 @@ func fillsIn(p preset.Preset) string {
 
 func TestTheDocumentationShowsWhatEachPresetFillsIn(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../docs/providers.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	overview := readDoc(t, "providers.md")
 	for _, p := range preset.All() {
-		_, section, found := strings.Cut(string(page), "\n## "+p.Name+"\n")
+		_, section, found := strings.Cut(readDoc(t, "providers/"+p.Name+".md"), "\n## What the preset fills in\n")
 		section, _, _ = strings.Cut(section, "\n## ")
 		want := fillsIn(p)
 		switch {
 		case !found:
-			t.Errorf("docs/providers.md has no section %s", p.Name)
+			t.Errorf("the page of %s does not say what the preset fills in", p.Name)
 		case want == "" && strings.Contains(section, "```yaml"):
-			t.Errorf("the section %s shows keys, and the preset fills in none", p.Name)
+			t.Errorf("the page of %s shows keys, and the preset fills in none", p.Name)
 		case !strings.Contains(section, want):
-			t.Errorf("the section %s should show\n%s", p.Name, want)
+			t.Errorf("the page of %s should show\n%s", p.Name, want)
 		}
-		if !strings.Contains(string(page), "\n| `"+p.Name+"` |") {
+		if !strings.Contains(overview, fmt.Sprintf("\n| [`%s`](providers/%[1]s.md) |", p.Name)) {
 			t.Errorf("the table has no row for %s", p.Name)
 		}
 	}
+}
+
+// What a page tells to write is taken without a complaint.
+func TestTheConfigurationOfEachProvidersPageLoads(t *testing.T) {
+	t.Parallel()
+	env := []string{"CLIENT_SECRET=s3cret", "SESSION_KEY=" + NewKey()}
+	for _, p := range preset.All() {
+		_, text, _ := strings.Cut(readDoc(t, "providers/"+p.Name+".md"), "\n```yaml\n# config.yaml\n")
+		text, _, _ = strings.Cut(text, "\n```\n")
+		path := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, warnings, err := Load(path, env)
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", p.Name, err)
+		case len(warnings) > 0:
+			t.Errorf("%s: %v", p.Name, warnings)
+		case cfg.Provider.Preset != p.Name:
+			t.Errorf("the page of %s is for %s", p.Name, cfg.Provider.Preset)
+		}
+	}
+}
+
+func readDoc(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../docs", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
