@@ -68,6 +68,30 @@ func TestTheChartTellsEachIngressWhichHeadersAreTheGateways(t *testing.T) {
 	}
 }
 
+// Traefik would pass on any upgrade, and behind one to h2c nobody looks at requests any more.
+func TestTraefikUpgradesToWebSocketsOnly(t *testing.T) {
+	t.Parallel()
+	routes := 0
+	for _, m := range parse(t, rendering{"forward-auth-traefik.yaml", ""}.render(t)) {
+		if m.Kind != "IngressRoute" {
+			continue
+		}
+		for _, r := range m.Spec.Routes {
+			routes++
+			last := r.Middlewares[len(r.Middlewares)-1].Name
+			if want := strings.Contains(r.Match, "Upgrade"); want != (last == "shop-cloakroom-upgrade") || !want != (last == "shop-cloakroom-no-upgrade") {
+				t.Errorf("%s ends with %s", r.Match, last)
+			}
+			if r.Middlewares[0].Name != "shop-cloakroom-before" || r.Middlewares[1].Name != "shop-cloakroom" {
+				t.Errorf("%s begins with %v", r.Match, r.Middlewares)
+			}
+		}
+	}
+	if routes == 0 {
+		t.Error("no app has a route")
+	}
+}
+
 func TestOnlyTheIngressReachesItsEntrance(t *testing.T) {
 	t.Parallel()
 	file := rendering{"forward-auth-traefik.yaml", ""}.render(t)

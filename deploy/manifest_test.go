@@ -25,6 +25,10 @@ type manifest struct {
 		Strategy struct{ Type string }                    `yaml:"strategy"`
 		Template struct{ Spec pod }                       `yaml:"template"`
 		Ingress  []struct{ From, Ports []map[string]any } `yaml:"ingress"` // of a NetworkPolicy
+		Routes   []struct {
+			Match       string                  `yaml:"match"`
+			Middlewares []struct{ Name string } `yaml:"middlewares"`
+		} `yaml:"routes"` // of an IngressRoute
 	} `yaml:"spec"`
 }
 
