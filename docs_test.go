@@ -79,8 +79,9 @@ func anchors(text string) (all []string) {
 }
 
 var (
-	linkTarget = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	inlineCode = regexp.MustCompile("`[^`]*`")
+	linkTarget  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	imageSource = regexp.MustCompile(`\ssrc(?:set)?="([^"]+)"`)
+	inlineCode  = regexp.MustCompile("`[^`]*`")
 )
 
 func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
@@ -88,7 +89,8 @@ func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
 	checked := 0
 	for _, name := range pages(t) {
 		text := readPage(t, name)
-		for _, match := range linkTarget.FindAllStringSubmatch(inlineCode.ReplaceAllString(prose(text), "code"), -1) {
+		links := linkTarget.FindAllStringSubmatch(inlineCode.ReplaceAllString(prose(text), "code"), -1)
+		for _, match := range append(links, imageSource.FindAllStringSubmatch(text, -1)...) {
 			target := match[1]
 			if strings.Contains(target, "://") {
 				continue
