@@ -140,6 +140,22 @@ func TestEveryPageIsLinkedFromAnother(t *testing.T) {
 	}
 }
 
+// A page has one title, which stands first: sites and editors go by it.
+func TestEveryPageBeginsWithItsTitle(t *testing.T) {
+	t.Parallel()
+	for _, name := range pages(t) {
+		titles := 0
+		for line := range strings.Lines(prose(readPage(t, name))) {
+			if strings.HasPrefix(line, "# ") {
+				titles++
+			}
+		}
+		if !strings.HasPrefix(readPage(t, name), "# ") || titles != 1 {
+			t.Errorf("%s has %d titles", name, titles)
+		}
+	}
+}
+
 var keyName = regexp.MustCompile("`((?:tls|admin|forward_auth|cors|provider|session|routes(?:\\[\\])?|log|telemetry)\\.[a-z_.]+)(?:`|:| )")
 
 // A key that was renamed must not live on in the prose. The reference is held against the

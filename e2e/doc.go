@@ -18,7 +18,8 @@
 //	go test -tags e2e -count=1 ./e2e/...
 //
 // A part that is missing skips its tests by name on a developer's machine and fails them
-// where CI=true. With E2E_ARTIFACTS=dir the browser's tests leave screenshots there.
+// where CI=true. With E2E_ARTIFACTS=dir the browser's tests leave screenshots there, of
+// which .ci/screenshots takes the README's.
 //
 // The tests in forwardauth_*_test.go run behind nginx, Caddy, Traefik and HAProxy, by the
 // recipes in docs/forward-auth.

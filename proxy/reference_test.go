@@ -112,3 +112,21 @@ func TestEveryEndpointIsInTheReference(t *testing.T) {
 		t.Errorf("the gateway has\n%q\nand docs/endpoints.md\n%q", slices.Sorted(maps.Keys(made)), slices.Sorted(maps.Keys(written)))
 	}
 }
+
+func TestEveryDialectIsInTheReference(t *testing.T) {
+	t.Parallel()
+	written := map[dialect]bool{}
+	for _, row := range tableRows(t, "endpoints.md", "## For front proxies") {
+		target := strings.TrimPrefix(inBackticks.FindStringSubmatch(row[0])[1], "GET ")
+		d, _, ok := dialectOf(target)
+		if !ok {
+			t.Errorf("docs/endpoints.md has %s, which nobody answers", target)
+		}
+		written[d] = true
+	}
+	for _, d := range []dialect{nginx, traefik, caddy, haproxy, envoy} {
+		if !written[d] {
+			t.Errorf("docs/endpoints.md lacks %s", d)
+		}
+	}
+}
