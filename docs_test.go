@@ -140,6 +140,18 @@ func TestEveryPageIsLinkedFromAnother(t *testing.T) {
 	}
 }
 
+// mkdocs.yml makes a site of the pages; the providers' are reached by their table.
+func TestTheSiteHasEveryPage(t *testing.T) {
+	t.Parallel()
+	site := readPage(t, "mkdocs.yml")
+	for _, name := range pages(t) {
+		page, ok := strings.CutPrefix(filepath.ToSlash(name), "docs/")
+		if ok && !strings.HasPrefix(page, "providers/") && !strings.Contains(site, ": "+page+"\n") {
+			t.Errorf("mkdocs.yml has no %s", page)
+		}
+	}
+}
+
 // A page has one title, which stands first: sites and editors go by it.
 func TestEveryPageBeginsWithItsTitle(t *testing.T) {
 	t.Parallel()
