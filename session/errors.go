@@ -16,6 +16,10 @@ var (
 
 	// ErrUsed says that a value that is good once has been used.
 	ErrUsed = errors.New("session: already used")
+
+	// ErrSealed says that no key of the keyring opens a record. That ends no session:
+	// somebody has to put the key back.
+	ErrSealed = errors.New("session: no key of the keyring opens this record")
 )
 
 // Reason says why a session ended. It is written into the record and stands in logs,

@@ -290,7 +290,8 @@ func continues(g *Grant, st *State, now time.Time) bool {
 }
 
 // Open returns the live session that a ticket names. Memory answers first. The errors are
-// ErrNoSession, *EndedError and *StoreError.
+// ErrNoSession, *EndedError and *StoreError; of a session out of a backup, until the
+// provider has taken its refresh token, also those of Token.
 func (m *Manager) Open(ctx context.Context, ticket string) (*Session, error) {
 	ctx, part := m.part(ctx, "session")
 	s, err := m.open(ctx, ticket)
@@ -318,6 +319,9 @@ func (m *Manager) open(ctx context.Context, ticket string) (*Session, error) {
 		m.remember(ticket, id, under)
 	}
 	if err := s.alive(ctx, m.now()); err != nil {
+		return nil, err
+	}
+	if err := s.prove(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -63,7 +63,7 @@ func (st *State) renew(f *flight, r *Renewal, at AccessToken, good bool) {
 	if !good {
 		return
 	}
-	st.Trouble = nil
+	st.Trouble, st.Unproven = nil, false
 	access := make(map[Target]AccessToken, len(st.Grant.Access)+1)
 	if !f.forced { // else they know nothing of the new roles that were asked for
 		maps.Copy(access, st.Grant.Access)

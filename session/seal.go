@@ -4,16 +4,11 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"errors"
 	"fmt"
 )
 
 // sealFormat is the first byte of sealed data.
 const sealFormat = 1
-
-// errNoKey says that none of the keys opens a record. The session is not ended by that:
-// somebody has to put the key back.
-var errNoKey = errors.New("session: no key of the keyring opens this record")
 
 // seal encrypts a record's data with AES-256-GCM, bound to the record's id: under a key
 // of the record's own, so that no number of writes wears out the nonces of a shared one,
@@ -43,7 +38,7 @@ func (k *Keyring) open(id ID, sealed []byte) ([]byte, error) {
 	if sealed[0] != sealFormat {
 		return nil, fmt.Errorf("session: record of format %d, written by a newer version?", sealed[0])
 	}
-	err := errNoKey
+	err := ErrSealed
 	for _, key := range k.keys {
 		if markOf(sealed) != key.mark {
 			continue

@@ -1,8 +1,6 @@
 package session
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -47,8 +45,13 @@ type State struct {
 	// Outbox holds what still has to be revoked after the end; nil when that is done.
 	Outbox *Outbox
 
+	// Unproven says that the session comes out of a backup, and may have ended since that
+	// was taken. Nothing is served under it before the provider has taken its refresh token.
+	Unproven bool
+
 	version uint64  // of the record that this was read from or written as
 	sealed  keyMark // by which key that record was sealed
+	rest    *unread // what another release keeps in the record
 }
 
 // Attempt is a presentation of the refresh token that is under way, or was when its
@@ -111,7 +114,7 @@ func (st *State) over() bool { return st.Ended != "" && st.Successor.IsZero() }
 func (st *State) end(now time.Time, why Reason, revoke bool) {
 	g := st.Grant
 	st.Ended, st.EndedAt = why, now
-	st.Attempt, st.Trouble = nil, nil
+	st.Attempt, st.Trouble, st.Unproven, st.rest = nil, nil, false, nil
 	st.Grant = Grant{Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession, IDToken: g.IDToken, Generation: g.Generation}
 	if revoke && g.RefreshToken != "" {
 		st.outbox(now, g.RefreshToken)
@@ -160,7 +163,8 @@ func (st *State) expires() time.Time {
 
 // record seals the state for the store. Version is the one that it replaces.
 func (st *State) record(ring *Keyring, id ID, idle time.Duration) (Record, error) {
-	plain, err := json.Marshal(st.wire())
+	w := st.wire()
+	plain, err := w.encode(st.rest)
 	if err != nil {
 		return Record{}, fmt.Errorf("session: encoding a record: %w", err)
 	}
@@ -182,17 +186,12 @@ func readState(ring *Keyring, r Record) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	var w wireState
-	dec := json.NewDecoder(bytes.NewReader(plain))
-	dec.UseNumber()
-	if err := dec.Decode(&w); err != nil {
-		return nil, fmt.Errorf("session: decoding a record: %w", err)
-	}
-	if w.Format > wireFormat {
-		return nil, fmt.Errorf("session: record of version %d, this gateway reads up to %d", w.Format, wireFormat)
+	w, rest, err := decodeState(plain)
+	if err != nil {
+		return nil, err
 	}
 	st := w.state()
-	st.version, st.sealed = r.Version, markOf(r.Data)
+	st.rest, st.version, st.sealed = rest, r.Version, markOf(r.Data)
 	return st, nil
 }
 

@@ -2,8 +2,20 @@ package session
 
 import "time"
 
-// wireFormat is the newest format of a record's plain text that this version reads and
-// writes. Fields are only ever added; a reader ignores what it does not know.
+// wireFormat is the version of a record's plain text: the newest that this release reads,
+// and the one that it writes. Releases run side by side on one store, and an operator may
+// go back to the one before, so what may change is bound.
+//
+// Within a version, a field may be added to the session or to its grant. A release that
+// does not know it leaves it as it is and writes it back, until the session ends: then only
+// what is known is kept, so that no token outlives its session unnoticed. So a new field
+// must do no harm where nobody heeds it. No field is taken out, gets another name, type or
+// meaning; and what is added inside one of the smaller objects (device, attempt, trouble,
+// access, outbox) may be lost with the next write.
+//
+// Anything else is a new version, and comes in two releases: the first reads both and
+// writes the old one, the second writes the new one. A release that meets a version beyond
+// its own refuses the record, which costs a 503 and no session.
 const wireFormat = 1
 
 // wireState is State as it is encoded. Here, and only here, tokens are plain strings:
@@ -22,6 +34,7 @@ type wireState struct {
 	EndedAt  time.Time   `json:"ended_at,omitzero"`
 	Next     []byte      `json:"successor,omitempty"`
 	Outbox   *wireOutbox `json:"outbox,omitempty"`
+	Unproven bool        `json:"unproven,omitempty"`
 }
 
 type wireGrant struct {
@@ -68,7 +81,7 @@ func (st *State) wire() wireState {
 	w := wireState{
 		Format: wireFormat, Device: st.Device, Proof: st.Proof,
 		Created: st.Created, Seen: st.Seen, Deadline: st.Deadline,
-		Attempt: st.Attempt, Trouble: st.Trouble, Ended: st.Ended, EndedAt: st.EndedAt,
+		Attempt: st.Attempt, Trouble: st.Trouble, Ended: st.Ended, EndedAt: st.EndedAt, Unproven: st.Unproven,
 		Grant: wireGrant{
 			Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
 			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: g.RefreshToken.Reveal(), IDToken: g.IDToken.Reveal(),
@@ -94,7 +107,7 @@ func (w *wireState) state() *State {
 	g := w.Grant
 	st := &State{
 		Device: w.Device, Proof: w.Proof, Created: w.Created, Seen: w.Seen, Deadline: w.Deadline,
-		Attempt: w.Attempt, Trouble: w.Trouble, Ended: w.Ended, EndedAt: w.EndedAt,
+		Attempt: w.Attempt, Trouble: w.Trouble, Ended: w.Ended, EndedAt: w.EndedAt, Unproven: w.Unproven,
 		Grant: Grant{
 			Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
 			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: Token(g.RefreshToken), IDToken: Token(g.IDToken),
