@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,6 +11,11 @@ import (
 
 // ErrInUse says that another process has the file open. It comes wrapped.
 var ErrInUse = errors.New("the file serves one process at a time")
+
+// inUse is the answer to whoever needs the file for itself.
+func (s *Store) inUse() error {
+	return fmt.Errorf("boltstore: %s is open in another process: %w: stop the gateway first", s.path, ErrInUse)
+}
 
 // Look reports whether [Open] would find a store at path, or could make one, and changes
 // nothing. An error that wraps [ErrInUse] says that a process has it open, most likely the
@@ -23,13 +29,13 @@ func Look(path string) (err error) {
 			err = s.damaged(p)
 		}
 	}()
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { //nolint:gosec // The operator names the path.
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return s.lookAround()
 	}
 	if err := s.inspect(); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // As above; it shows whether the file may be written, too.
+	file, err := os.OpenFile(path, os.O_RDWR, 0) // It shows whether the file may be written, too.
 	if err != nil {
 		return s.openError(err)
 	}

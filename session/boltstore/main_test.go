@@ -22,6 +22,8 @@ func TestMain(m *testing.M) {
 	child, ok := map[string]func(path string) error{
 		"write until killed": writeUntilKilled,
 		"fill the disk":      fillTheDisk,
+		"no room for copies": copyWithoutRoom,
+		"copy until killed":  copyUntilKilled,
 	}[os.Getenv(childEnv)]
 	if !ok {
 		os.Exit(m.Run())

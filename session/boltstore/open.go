@@ -61,23 +61,50 @@ func (s *Store) open() (err error) {
 	if err := s.inspect(); err != nil {
 		return err
 	}
-	opts := &bbolt.Options{
-		Timeout:        lockWait,
-		NoFreelistSync: true,
-		FreelistType:   bbolt.FreelistMapType,
-		NoStatistics:   true,
-	}
-	if bits.UintSize == 64 && runtime.GOOS != "windows" {
-		opts.InitialMmapSize = 1 << 30 // Addresses only. On Windows it would be the file's size.
-	}
-	s.db, err = bbolt.Open(s.path, 0o600, opts)
-	if err != nil {
-		return s.openError(err)
+	if s.db, err = s.own(); err != nil {
+		return err
 	}
 	if err := errors.Join(s.db.Update(makeBuckets), syncDir(filepath.Dir(s.path))); err != nil {
 		return errors.Join(fmt.Errorf("boltstore: prepare %s: %w", s.path, err), s.db.Close())
 	}
 	return nil
+}
+
+// own opens the file for this process alone. While it waited for the lock, another file may
+// have come under the same name, by a restore or a compaction: then that one counts.
+func (s *Store) own() (*bbolt.DB, error) {
+	var got *os.File
+	opts := &bbolt.Options{
+		Timeout:        lockWait,
+		NoFreelistSync: true,
+		FreelistType:   bbolt.FreelistMapType,
+		NoStatistics:   true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+			f, err = os.OpenFile(name, flag, mode)
+			got = f
+			return f, err
+		},
+	}
+	if bits.UintSize == 64 && runtime.GOOS != "windows" {
+		opts.InitialMmapSize = 1 << 30 // Addresses only. On Windows it would be the file's size.
+	}
+	for range 3 {
+		db, err := bbolt.Open(s.path, 0o600, opts)
+		if err != nil {
+			return nil, s.openError(err)
+		}
+		ours, err := got.Stat()
+		if err != nil {
+			return nil, errors.Join(s.openError(err), db.Close())
+		}
+		if named, err := os.Stat(s.path); err == nil && os.SameFile(ours, named) {
+			return db, nil
+		}
+		if err := db.Close(); err != nil {
+			return nil, s.openError(err)
+		}
+	}
+	return nil, fmt.Errorf("boltstore: %s is being replaced by another file again and again: let that end first", s.path)
 }
 
 // inspect looks at a file that is there without changing it. To open a file for writing,
@@ -165,7 +192,7 @@ func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	d, err := os.Open(dir) //nolint:gosec // The operator names the path.
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
