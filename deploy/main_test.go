@@ -16,8 +16,8 @@ import (
 
 // parts are the paths of what the tests need, made once for all of them.
 var parts struct {
-	gateway, helm, validate, compose string
-	definitions                      string // of custom resources: a directory
+	gateway, helm, validate, compose, promql string
+	definitions                              string // of custom resources: a directory
 }
 
 func TestMain(m *testing.M) {
@@ -45,6 +45,10 @@ func prepareAndRun(m *testing.M) int {
 func prepare(ctx context.Context, dir string) (err error) {
 	parts.gateway = filepath.Join(dir, "cloakroom")
 	if _, err = golang(ctx, "build", "-o", parts.gateway, "../cmd/cloakroom"); err != nil {
+		return err
+	}
+	parts.promql = filepath.Join(dir, "promql")
+	if _, err = golang(ctx, "build", "-C", "../tools/promql", "-o", parts.promql, "."); err != nil {
 		return err
 	}
 	for _, tool := range []struct {
