@@ -200,7 +200,7 @@ func TestShownCodeIsTheCode(t *testing.T) {
 	t.Parallel()
 	for page, files := range map[string]map[string][]string{
 		"docs/quickstart.md":           {"yaml": {"config.yaml"}},
-		"docs/tutorials/go.md":         {"go": {"api/main.go"}},
+		"docs/tutorials/go.md":         {"go": {"api/main.go", "reports/main.go"}},
 		"docs/tutorials/express.md":    {"js": {"express/server.mjs"}},
 		"docs/tutorials/javascript.md": {"js": {"web/app.js"}},
 		"docs/tutorials/react.md":      {"js": {"react/src/useSession.js", "react/vite.config.js"}, "jsx": {"react/src/App.jsx"}},
