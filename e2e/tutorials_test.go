@@ -67,7 +67,7 @@ func TestTheTutorialsReportsBelieveTheGateway(t *testing.T) {
 	m.change("routes:", m.ports.Replace("routes:\n"+strings.TrimSuffix(fenced(t, "../docs/tutorials/go.md", "yaml"), "\n")))
 	m.configure("web")
 	b := m.shop()
-	if said := b.text(`await fetch("/reports/").then(r => r.text())`); said != "The report of alice.\n" {
+	if said := b.text(`await fetch("/reports/").then(r => r.text())`); said != `{"user":"alice"}`+"\n" {
 		t.Errorf("the API says %q", said)
 	}
 	forged := exec.CommandContext(t.Context(), "curl", "-s", "-H", "X-Identity: e30.e30.e30", m.ports.Replace("http://localhost:9001/reports/"))

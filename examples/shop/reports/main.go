@@ -7,8 +7,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -40,7 +40,8 @@ func serve(listen, gateway string) error {
 			http.Error(w, "the gateway does not say who you are", http.StatusUnauthorized)
 			return
 		}
-		_, _ = fmt.Fprintf(w, "The report of %s.\n", who.Subject) // who left does not read it
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]string{"user": who.Subject}) // who left does not read it
 	})
 	server := &http.Server{Addr: listen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	slog.Info("the reports are at http://" + listen)
