@@ -32,6 +32,23 @@ func TestEveryCodeLeadsToItsFix(t *testing.T) {
 	}
 }
 
+var alertName = regexp.MustCompile(`(?m)^ +- alert: (\w+)$`)
+
+func TestEveryAlertLeadsToItsFix(t *testing.T) {
+	t.Parallel()
+	_, section, _ := strings.Cut(readPage(t, "docs/troubleshooting.md"), "\n## Alerts\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	rules := alertName.FindAllStringSubmatch(readPage(t, "deploy/prometheus/alerts.yaml"), -1)
+	for _, rule := range rules {
+		if !strings.Contains(section, "`"+rule[1]+"`") {
+			t.Errorf("docs/troubleshooting.md does not say what to do about %s", rule[1])
+		}
+	}
+	if written := strings.Count(section, "`Cloakroom"); written != len(rules) || written < 10 {
+		t.Errorf("docs/troubleshooting.md has %d alerts of %d", written, len(rules))
+	}
+}
+
 func TestEveryErrorOfTheLogLeadsToItsFix(t *testing.T) {
 	t.Parallel()
 	_, section, _ := strings.Cut(readPage(t, "docs/troubleshooting.md"), "\n## What the log says\n")
