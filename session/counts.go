@@ -46,7 +46,8 @@ type BudgetCounts struct {
 type Counted interface {
 	Store
 
-	// Count returns that number, which may be a moment old. An error that wraps
+	// Count returns about that number: it may be a moment old, and a record that has lost
+	// its Due time may count until that time has come. An error that wraps
 	// errors.ErrUnsupported says that it will never be known.
 	Count(ctx context.Context) (int, error)
 }

@@ -75,5 +75,5 @@
 //
 //	user cloakroom on >secret ~cloakroom:* resetchannels -@all +hello +client +select +ping +role +time
 //	  +eval +evalsha +get +set +getrange +strlen +exists +del +pexpireat +pttl
-//	  +zadd +zscore +zrem +zrange +zrevrange +zrangebyscore +zremrangebyscore +wait +cluster|slots +cluster|shards
+//	  +zadd +zcard +zscore +zrem +zrange +zrevrange +zrangebyscore +zremrangebyscore +wait +cluster|slots +cluster|shards
 package redisstore

@@ -55,8 +55,11 @@ var scanChecks = []check{
 		if err := errors.Join(err, f.Store.Replace(ctx, clone(due[0])), f.Store.Delete(ctx, due[1].ID, due[1].Version)); err != nil {
 			return err
 		}
-		if n, err := store.Count(ctx); n != 3 || err != nil {
-			return fmt.Errorf("counted %d, %w; want 3", n, err)
+		switch n, err := store.Count(ctx); {
+		case err != nil:
+			return err
+		case n != 3 && n != 4: // The one that is not due any more may still count.
+			return fmt.Errorf("counted %d, want 3 or 4", n)
 		}
 		return nil
 	}},
