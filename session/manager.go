@@ -295,7 +295,11 @@ func continues(g *Grant, st *State, now time.Time) bool {
 func (m *Manager) Open(ctx context.Context, ticket string) (*Session, error) {
 	ctx, part := m.part(ctx, "session")
 	s, err := m.open(ctx, ticket)
-	part.End(err)
+	if _, away := errors.AsType[*StoreError](err); away {
+		part.End(err)
+	} else {
+		part.End(nil) // that there is no session is an answer
+	}
 	return s, err
 }
 

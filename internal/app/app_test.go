@@ -237,6 +237,24 @@ func TestAConfigurationFileBecomesAGateway(t *testing.T) {
 	}
 }
 
+// Where nobody asks /readyz the gauges are true all the same.
+func TestAScrapeLooksForItself(t *testing.T) {
+	h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	c := browser(t)
+	h.signIn(c)
+	h.call(c, "/api/orders")
+	_, metrics := h.admin("/metrics")
+	for _, want := range []string{
+		"cloakroom_provider_ready 1", "cloakroom_store_ready 1", "cloakroom_revocations_waiting 0", "cloakroom_refresh_waiters 0",
+		`cloakroom_session_lookups_total{outcome="hit"} 1`, `cloakroom_store_operations_total{operation="create",outcome="ok"} `,
+	} {
+		if !strings.Contains(metrics, "\n"+want) {
+			t.Errorf("/metrics lacks %s", want)
+		}
+	}
+	h.halt()
+}
+
 func TestASessionOutlivesARestart(t *testing.T) {
 	h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	c := browser(t)
