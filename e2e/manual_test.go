@@ -154,11 +154,23 @@ func (m *manual) run(commands string, serves bool, promised string) {
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_ = cmd.Wait() // its transcript says why
+	}()
 	m.t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
-		_ = cmd.Wait()
+		<-gone
 	})
-	eventually(m.t, 2*time.Minute, commands+"says\n"+promised, func() bool { return out.missing(promised) == "" })
+	eventually(m.t, 2*time.Minute, commands+"says\n"+promised, func() bool {
+		select {
+		case <-gone:
+			m.t.Fatalf("%sended at its start\n%s", commands, &out)
+		default:
+		}
+		return out.missing(promised) == ""
+	})
 }
 
 // transcript is what a terminal shows. It is safe for concurrent use.
