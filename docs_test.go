@@ -231,3 +231,21 @@ func fenced(text, kind string) (all []string) {
 	}
 	return all
 }
+
+// What the store needs is in its manual, which a test of the store runs with.
+func TestTheShownACLIsTheStores(t *testing.T) {
+	t.Parallel()
+	manual := readPage(t, "session/redisstore/doc.go")
+	found := 0
+	for line := range strings.Lines(readPage(t, "docs/operations.md")) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "user cloakroom on") || strings.HasPrefix(line, "+") {
+			found++
+			if !strings.Contains(manual, line+"\n") {
+				t.Errorf("the manual of redisstore has no %q", line)
+			}
+		}
+	}
+	if found < 3 {
+		t.Errorf("only %d lines were found", found)
+	}
+}
