@@ -81,7 +81,8 @@ routes:
     files: ./dist
     access: public
 log: {level: debug}
-`, g.url, "127.0.0.1:"+port(g.url), "127.0.0.1:"+port(g.admin), c.issuer, c.id, strings.Join(c.lines, "\n  "), upstream, upstream))
+telemetry: {otlp_endpoint: %q}
+`, g.url, "127.0.0.1:"+port(g.url), "127.0.0.1:"+port(g.admin), c.issuer, c.id, strings.Join(c.lines, "\n  "), upstream, upstream, g.collectTraces()))
 }
 
 func (g *gateway) write(name string, data []byte) {

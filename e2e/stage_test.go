@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -56,6 +57,9 @@ func (s *stage) search() {
 	searchFiles(s.t, s.gateway.dir, secrets)
 	if holds(metrics, secrets) >= 0 {
 		s.t.Error("the metrics hold a secret")
+	}
+	if !strings.Contains(s.gateway.traces(), "GET /api/") { // which lie among the files
+		s.t.Error("the calls of the API are in no trace")
 	}
 	searchSightings(s.t, s.browser.seen, minted)
 	searchUpstream(s.t, s.upstream.got(), secrets)
