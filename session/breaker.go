@@ -36,13 +36,29 @@ func (b *breaker) allow() error {
 		return nil
 	}
 	now := b.now()
-	if now.Before(b.until) {
-		out := *b.last
-		out.RetryAfter = max(b.until.Sub(now), time.Second)
-		return &out
+	if failed := b.standing(now); failed != nil {
+		return failed
 	}
 	b.until = now.Add(probeFor)
 	return nil
+}
+
+// standing is the answer that holds until the next probe may go; nil if one may. The caller
+// holds mu.
+func (b *breaker) standing(now time.Time) error {
+	if b.last == nil || !now.Before(b.until) {
+		return nil
+	}
+	out := *b.last
+	out.RetryAfter = max(b.until.Sub(now), time.Second)
+	return &out
+}
+
+// answer is what allow would say at now. It lets nobody through.
+func (b *breaker) answer(now time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.standing(now)
 }
 
 // shut reports whether allow would say no at now. It lets nobody through.

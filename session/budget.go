@@ -92,6 +92,16 @@ func (b *budget) rested() bool {
 	return b.line.Len() == 0 && b.now().Sub(b.counted) >= time.Duration(b.spent)*b.every
 }
 
+// free reports whether whoever came now would not have to wait. It takes nothing.
+func (b *budget) free() bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.line.Len() == 0 && b.spent-int(b.now().Sub(b.counted)/b.every) < b.most
+}
+
 // spend takes one presentation if there is one. The caller holds mu.
 func (b *budget) spend() bool {
 	now := b.now()
