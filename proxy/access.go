@@ -34,7 +34,7 @@ func (g *Gateway) authorise(x *exchange, r *http.Request, rt *route) error {
 	}
 	// Before the ticket is opened: a request that another site made the browser send must
 	// not even extend the session.
-	if !rt.InsecureNoCSRF && (rt.forEverybody() || rt.asksTicket() && g.carriesTicket(r)) {
+	if g.asksWhoSent(r, rt) {
 		if err := g.checkCSRF(r); err != nil {
 			return err
 		}
@@ -53,6 +53,11 @@ func (g *Gateway) authorise(x *exchange, r *http.Request, rt *route) error {
 	return g.assert(x, rt)
 }
 
+// asksWhoSent reports whether the CSRF rule holds for a request.
+func (g *Gateway) asksWhoSent(r *http.Request, rt *route) bool {
+	return !rt.InsecureNoCSRF && (rt.forEverybody() || rt.asksTicket() && g.carriesTicket(r))
+}
+
 // identify finds the session of a request; without an error and without one the request
 // is anonymous.
 func (g *Gateway) identify(x *exchange, r *http.Request, rt *route) error {
@@ -62,7 +67,7 @@ func (g *Gateway) identify(x *exchange, r *http.Request, rt *route) error {
 	s, err := g.openTicket(r)
 	switch {
 	case err == nil:
-	case dead(err) && (rt.quietly() || rt.Access != Required && !g.carriesTicket(r)):
+	case dead(err) && g.anonymously(r, rt):
 		return nil
 	default:
 		return err
@@ -72,6 +77,11 @@ func (g *Gateway) identify(x *exchange, r *http.Request, rt *route) error {
 	}
 	x.who = s
 	return nil
+}
+
+// anonymously reports whether a request without a live session goes on without one.
+func (g *Gateway) anonymously(r *http.Request, rt *route) bool {
+	return rt.quietly() || rt.Access != Required && !g.carriesTicket(r)
 }
 
 // touch notes that the user of s did something, unless the request says that nobody did:
@@ -89,24 +99,45 @@ func dead(err error) bool {
 	return ended || errors.Is(err, session.ErrNoSession)
 }
 
-// unauthenticated answers a request that is not let in: with the hop, with the login, or
-// with the error itself.
-func (g *Gateway) unauthenticated(x *exchange, r *http.Request, how Unauthenticated, err error) error {
-	p := g.problemOf(err)
+// detour is where a request that is not let in goes instead.
+type detour int
+
+const (
+	nowhere   detour = iota // it gets the error itself
+	overHop                 // to the same place by the hop, with the ticket
+	overLogin               // to the login
+)
+
+// detourOf returns the detour for a problem, and where that comes back to.
+func (g *Gateway) detourOf(x *exchange, r *http.Request, how Unauthenticated, p *Problem) (d detour, here string) {
 	if p.Code.status() != http.StatusUnauthorized {
-		return err
+		return nowhere, ""
 	}
 	q := classify(r)
 	here, long := g.localReturnURL(x.path + query(r))
 	// A link on another site leads here, and a Strict ticket has not come along. The hop's
 	// own navigation is same-origin: it brings the ticket, and does not hop again.
 	if p.Code == NoSession && !g.cfg.Cookie.Lax && q.crossSite && q.topLevel && q.navigation && long == nil {
-		return g.hop(x, r, here)
+		return overHop, here
+	}
+	if !how.wantsLogin(r, q) {
+		return nowhere, ""
 	}
 	if long != nil {
 		here = "/"
 	}
-	if !how.wantsLogin(r, q) {
+	return overLogin, here
+}
+
+// unauthenticated answers a request that is not let in: with the hop, with the login, or
+// with the error itself.
+func (g *Gateway) unauthenticated(x *exchange, r *http.Request, how Unauthenticated, err error) error {
+	p := g.problemOf(err)
+	d, here := g.detourOf(x, r, how, p)
+	switch d {
+	case overHop:
+		return g.hop(x, r, here)
+	case nowhere:
 		return err
 	}
 	login := g.loginURLFor(here, p.demand)

@@ -60,17 +60,47 @@ func (g *Gateway) checkCSRF(r *http.Request) error {
 	return nil
 }
 
-func believed(r *http.Request, public string) bool {
+func believed(r *http.Request, public string) bool { return testify(r, public).believed() }
+
+// testimony is what a request's headers say about the page that sent it.
+type testimony int
+
+// The testimonies. The first ones are believed.
+const (
+	bySameOrigin testimony = iota
+	byNavigation
+	byOrigin
+	byOwnHeader
+	byAccept
+	foreignOrigin
+	foreignSite
+	silence
+)
+
+// believed reports whether the page that sent the request is one of ours, or none.
+func (t testimony) believed() bool { return t < foreignOrigin }
+
+// testify reads what a request says about who sent it.
+func testify(r *http.Request, public string) testimony {
 	origin := r.Header["Origin"]
 	if len(origin) > 1 || len(origin) == 1 && origin[0] != public {
-		return false
+		return foreignOrigin
 	}
-	q := classify(r)
-	if !q.metadata {
-		// A WebSocket handshake accepts no HTML; it passes by its Origin.
-		return len(origin) == 1 || one(r.Header, "X-Csrf") == "1" || q.topLevel
+	switch q := classify(r); {
+	case q.metadata && q.sameOrigin:
+		return bySameOrigin
+	case q.metadata && q.topLevel && knownSite(one(r.Header, "Sec-Fetch-Site")):
+		return byNavigation
+	case q.metadata:
+		return foreignSite
+	case len(origin) == 1: // A WebSocket handshake accepts no HTML; it passes by its Origin.
+		return byOrigin
+	case one(r.Header, "X-Csrf") == "1":
+		return byOwnHeader
+	case q.topLevel:
+		return byAccept
 	}
-	return q.sameOrigin || q.topLevel && knownSite(one(r.Header, "Sec-Fetch-Site"))
+	return silence
 }
 
 // knownSite reports whether a top-level navigation may come from there: another site, a

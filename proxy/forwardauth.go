@@ -39,9 +39,15 @@ func (g *Gateway) ForwardAuth() http.Handler {
 			g.fail(x, r, &Problem{Code: NotFound, Detail: "The path names the front proxy: /verify/nginx, /verify/traefik, /verify/caddy, /verify/haproxy or /verify/envoy."})
 			return
 		}
+		explains := g.wantsExplanation(x, r)
 		original, err := g.whatIsAsked(x, r, d, rest)
 		if err == nil {
 			asked = original
+		}
+		switch {
+		case explains:
+			err = g.explainVerify(x, asked, d, err)
+		case err == nil:
 			err = g.verify(x, asked, d)
 		}
 		if err != nil {

@@ -79,6 +79,12 @@ type Config struct {
 	// Observe. It must not block.
 	Refused func(Refusal)
 
+	// ExplainToken lets an operator ask what becomes of a request, by sending it in
+	// X-Cloakroom-Explain; empty: nobody may ask.
+	ExplainToken session.Token
+	// Explained, if set, is told of everybody who asked. It must not block.
+	Explained func(Explained)
+
 	// After is the Gateway in whose place the new one comes; nil if it is the first. See Gateway.
 	After *Gateway
 
@@ -225,6 +231,7 @@ type Gateway struct {
 	own     map[string]map[string]endpoint // endpoint's path below base → method → handler
 	logins  *logins
 	logouts turnstile // before the back-channel logout
+	guesses *guesses  // at ExplainToken
 	streams *streams
 	signer  signer
 	ways    *ways
@@ -356,6 +363,9 @@ func (g *Gateway) serve(x *exchange, r *http.Request) error {
 		return &Problem{Code: MethodNotAllowed, Allow: everyMethod}
 	}
 	x.client = g.clientOf(r)
+	if g.wantsExplanation(x, r) {
+		return g.explain(x, r)
+	}
 	if err := malformed(r); err != nil {
 		return err
 	}

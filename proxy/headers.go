@@ -31,7 +31,7 @@ func (g *Gateway) newHygiene(routes []Route) *hygiene {
 		"Authorization", "Dpop",
 		"Proxy", // CGI makes HTTP_PROXY of it, and a client in there believes that.
 		"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
-		"Http2-Settings", "Cloakroom-Error", "X-Bff-Background",
+		"Http2-Settings", "Cloakroom-Error", "X-Bff-Background", explainHeader,
 	)
 	h.decide(ifTrusted,
 		"X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Fastly-Client-Ip",

@@ -25,6 +25,7 @@ type route struct {
 	removes    map[string]bool
 	demand     map[string]string // what the login must have been; nil: any will do
 	hygiene    *hygiene
+	pool       *pool                  // of the upstreams; nil: there is one
 	proxy      *httputil.ReverseProxy // or
 	files      *files
 }
@@ -140,7 +141,8 @@ func (g *Gateway) wayTo(rt *route) http.RoundTripper {
 	if len(rt.Replicas) == 0 {
 		return g.ways.transport(rt.Upstream, rt.Timeout, rt.UpstreamTLS)
 	}
-	return &balancer{g.ways.pool(&rt.Route, g.cfg), rt.Balance.Sticky}
+	rt.pool = g.ways.pool(&rt.Route, g.cfg)
+	return &balancer{rt.pool, rt.Balance.Sticky}
 }
 
 // newRoute checks a Route and works out what does not change from request to request.

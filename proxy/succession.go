@@ -4,11 +4,11 @@ package proxy
 func (g *Gateway) succeed(before *Gateway) {
 	g.ways = &ways{pools: pools{}, transports: transports{}, before: &ways{}}
 	if before == nil {
-		g.logins, g.logouts = &logins{}, make(turnstile, logoutsAtOnce)
+		g.logins, g.logouts, g.guesses = &logins{}, make(turnstile, logoutsAtOnce), &guesses{}
 		g.streams = &streams{observe: g.cfg.ObserveStream, leaving: make(chan struct{})}
 		return
 	}
-	g.logins, g.logouts, g.streams = before.logins, before.logouts, before.streams
+	g.logins, g.logouts, g.guesses, g.streams = before.logins, before.logouts, before.guesses, before.streams
 	g.ways.before = before.ways
 }
 

@@ -31,6 +31,7 @@ type house struct {
 	provider *devidp.Server
 	upstream http.HandlerFunc
 	routes   []string // further ones, with UPSTREAM for the upstream's URL
+	environ  []string
 	dir      string
 	app      *App
 	stop     context.CancelFunc
@@ -99,7 +100,7 @@ routes:
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
-	cfg, _, err := config.Load(file, nil)
+	cfg, _, err := config.Load(file, h.environ)
 	if err != nil {
 		h.t.Fatal(err)
 	}

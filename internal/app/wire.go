@@ -287,6 +287,7 @@ func newGateway(cfg *config.Config, a *App, provider *oidc.Client, after *proxy.
 		TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORS.Origins, Routes: routes, LoginParams: cfg.Provider.LoginParams,
 		ClaimsChallenges: known.ClaimsChallenges,
 		Sessions:         a.sessions, Provider: provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout, After: after,
+		ExplainToken: session.Token(cfg.Admin.Token.Reveal()), Explained: a.audit.Explained,
 		Observe: a.metrics.Request, ObserveStream: a.metrics.Stream, Refused: a.audit.Refused,
 		Tracer: a.following(), Log: a.log,
 	})

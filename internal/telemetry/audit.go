@@ -106,15 +106,16 @@ func (a *Audit) Refused(r proxy.Refusal) {
 	a.write(context.Background(), level, string(r.Kind), append(append(attrs, ofDevice(r.Device)...), ofError(r.Err), slog.String(traceKey, r.Trace))...)
 }
 
-// Act is what an operator did over the admin listener.
+// Act is what an operator did over the admin listener, or asked of the gateway.
 type Act struct {
-	Name    string // list, show, end, end_many
+	Name    string // list, show, end, end_many, explain
 	By      string // the peer's address
 	Session string // that was named, if one was
 	Filter  string // that chose the sessions, if one did
 	Ended   int    // how many sessions that ended
 	Status  int    // of the answer
 	Err     error  // why it failed; nil if it did not
+	Trace   string // names the request's trace; empty if there is none
 }
 
 // Operator writes an act of an operator, also one that was refused.
@@ -125,7 +126,17 @@ func (a *Audit) Operator(ctx context.Context, act Act) {
 	}
 	a.write(ctx, level, "operator", slog.String("act", act.Name), slog.String("by", act.By),
 		slog.String("session", act.Session), slog.String("filter", act.Filter),
-		slog.Int("ended", act.Ended), slog.Int("status", act.Status), ofError(act.Err))
+		slog.Int("ended", act.Ended), slog.Int("status", act.Status), ofError(act.Err), slog.String(traceKey, act.Trace))
+}
+
+// Explained writes that somebody asked the gateway what becomes of a request, which is an act
+// of an operator.
+func (a *Audit) Explained(e proxy.Explained) {
+	act := Act{Name: "explain", By: e.By, Status: e.Status, Err: e.Err, Trace: e.Trace}
+	if !e.Session.IsZero() {
+		act.Session = e.Session.String()
+	}
+	a.Operator(context.Background(), act)
 }
 
 func ofDevice(d session.Device) []slog.Attr {

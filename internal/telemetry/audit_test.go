@@ -103,6 +103,18 @@ func TestEachEventIsALineOfTheAuditLog(t *testing.T) {
 			},
 			"level:WARN event:operator act:end by:10.0.0.7 session:abcd ended:0 status:503 error:away",
 		},
+		{
+			"an explanation", func(a *telemetry.Audit) {
+				a.Explained(proxy.Explained{By: "10.0.0.7", Session: id, Status: 200, Trace: "4bf9"})
+			},
+			fmt.Sprintf("level:INFO event:operator act:explain by:10.0.0.7 session:%s ended:0 status:200 trace_id:4bf9", id),
+		},
+		{
+			"a guess at the token", func(a *telemetry.Audit) {
+				a.Explained(proxy.Explained{By: "192.0.2.1", Status: 401, Err: errors.New("no")})
+			},
+			"level:WARN event:operator act:explain by:192.0.2.1 ended:0 status:401 error:no",
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			line, want := audited(t, row.tell), row.want
