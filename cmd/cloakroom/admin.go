@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,6 +23,7 @@ type adminClient struct {
 	http    *http.Client
 }
 
+// newAdminClient makes one whose calls take so long at most; zero means any time.
 func newAdminClient(cfg config.Admin, timeout time.Duration) *adminClient {
 	return &adminClient{
 		address: reachable(cfg.Listen), token: cfg.Token.Reveal(),
@@ -50,26 +52,56 @@ func (r *refusal) Error() string {
 // call sends one request and decodes its answer into answer. What the gateway calls a bad
 // request is wrong usage.
 func (c *adminClient) call(ctx context.Context, method, path string, query url.Values, answer any) error {
+	res, err := c.send(ctx, method, path, query)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(answer); err != nil {
+		return fmt.Errorf("the admin listener's answer cannot be read: %w", err)
+	}
+	return nil
+}
+
+// download writes an answer to the writer that to returns, which is told its size first. An
+// answer that is cut off is an error.
+func (c *adminClient) download(ctx context.Context, path string, to func(size int64) (io.Writer, error)) error {
+	res, err := c.send(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.ContentLength < 0 {
+		return errors.New("the admin listener does not say how long its answer is; is it this version's gateway?")
+	}
+	out, err := to(res.ContentLength)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, res.Body); err != nil {
+		return fmt.Errorf("the copy did not come to its end: %w", err)
+	}
+	return nil
+}
+
+// send sends one request and returns an answer that is no error, for the caller to close.
+func (c *adminClient) send(ctx context.Context, method, path string, query url.Values) (*http.Response, error) {
 	u := url.URL{Scheme: "http", Host: c.address, Path: path, RawQuery: query.Encode()}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("the admin listener does not answer; does the gateway run, and is admin.listen its address? %w", err)
+		return nil, fmt.Errorf("the admin listener does not answer; does the gateway run, and is admin.listen its address? %w", err)
 	}
-	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return readRefusal(res)
+		return nil, errors.Join(readRefusal(res), res.Body.Close())
 	}
-	if err := json.NewDecoder(res.Body).Decode(answer); err != nil {
-		return fmt.Errorf("the admin listener's answer cannot be read: %w", err)
-	}
-	return nil
+	return res, nil
 }
 
 func readRefusal(res *http.Response) error {

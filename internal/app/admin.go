@@ -49,6 +49,7 @@ func (a *admin) handler() http.Handler {
 	mux.Handle("GET /sessions/{id}", a.operation("show", a.operators.show))
 	mux.Handle("DELETE /sessions/{id}", a.operation("end", a.operators.end))
 	mux.Handle("DELETE /sessions", a.operation("end_many", a.operators.endMany))
+	mux.Handle("GET /backup", a.download("backup", a.operators.sendBackup))
 	return a.noBrowsers(mux)
 }
 
@@ -90,14 +91,13 @@ func (a *admin) guarded(next http.Handler) http.Handler {
 	})
 }
 
-// operation is an act of an operator, which stands in the audit log. It asks for the token
-// once there is one, also from this machine: behind a proxy on it, all the world looks near.
+// operation is an act of an operator, which stands in the audit log.
 func (a *admin) operation(name string, do func(*http.Request, *telemetry.Act) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		act := telemetry.Act{Name: name, By: peerOf(r), Status: http.StatusOK}
 		var answer any
 		act.Err = unauthorized()
-		if a.authorized(r) || a.token.IsZero() && fromLoopback(r) {
+		if a.permits(r) {
 			answer, act.Err = do(r, &act)
 		}
 		if act.Err == nil {
@@ -110,6 +110,12 @@ func (a *admin) operation(name string, do func(*http.Request, *telemetry.Act) (a
 		a.audit.Operator(r.Context(), act)
 		a.fail(w, p)
 	})
+}
+
+// permits reports whether whoever asks may act. It asks for the token once there is one,
+// also from this machine: behind a proxy on it, all the world looks near.
+func (a *admin) permits(r *http.Request) bool {
+	return a.authorized(r) || a.token.IsZero() && fromLoopback(r)
 }
 
 func unauthorized() *problem {

@@ -18,11 +18,13 @@ import (
 //	GET    /sessions/{id}   one
 //	DELETE /sessions/{id}   ends one
 //	DELETE /sessions        ends those that a filter chooses
+//	GET    /backup          the store's file, where it is one
 //
 // Any replica answers for all of them. Each act, also one that was refused, goes into the
 // audit log.
 type operators struct {
 	sessions *session.Manager
+	store    session.Store
 	issuers  []string // that the provider's grants are filed under
 	now      func() time.Time
 }

@@ -81,7 +81,7 @@ func openOffice(t *testing.T, token string) (*office, *fragile) {
 	}
 	o.handler = (&admin{
 		token: secret.New(token), audit: audit, log: slog.New(slog.DiscardHandler), metrics: http.NotFoundHandler(),
-		operators: &operators{sessions: o.sessions, issuers: []string{"https://old.example.com", issuer}, now: now},
+		operators: &operators{sessions: o.sessions, store: store, issuers: []string{"https://old.example.com", issuer}, now: now},
 	}).handler()
 	return o, store
 }

@@ -155,7 +155,7 @@ func (a *App) listen(ctx context.Context, cfg *config.Config) (err error) {
 	}
 	a.admin = server((&admin{
 		token: cfg.Admin.Token, host: host, ready: a.ready, metrics: a.scrape(),
-		operators: &operators{sessions: a.sessions, issuers: a.now.Load().provider.Filed(), now: time.Now},
+		operators: &operators{sessions: a.sessions, store: a.store, issuers: a.now.Load().provider.Filed(), now: time.Now},
 		audit:     a.audit, log: a.log,
 	}).handler(), a.log)
 	return nil

@@ -108,7 +108,7 @@ func (a *Audit) Refused(r proxy.Refusal) {
 
 // Act is what an operator did over the admin listener, or asked of the gateway.
 type Act struct {
-	Name    string // list, show, end, end_many, explain
+	Name    string // list, show, end, end_many, backup, explain
 	By      string // the peer's address
 	Session string // that was named, if one was
 	Filter  string // that chose the sessions, if one did

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -73,12 +74,12 @@ func same(a, b string) bool {
 
 // keep gives the store a second name, or a copy where the file system knows no second names.
 func keep(path string, now time.Time) (string, error) {
-	kept := path + ".before-" + now.UTC().Format("20060102T150405Z")
+	kept, err := unused(path + ".before-" + now.UTC().Format("20060102T150405Z"))
+	if err != nil {
+		return "", err
+	}
 	if err := os.Link(path, kept); err == nil {
 		return kept, nil
-	}
-	if err := free(kept, false); err != nil {
-		return "", err
 	}
 	p, err := newPart(kept)
 	if err != nil {
@@ -88,6 +89,20 @@ func keep(path string, now time.Time) (string, error) {
 		return "", errors.Join(placeError(kept, err), p.drop())
 	}
 	return kept, errors.Join(p.become(), p.drop())
+}
+
+// unused is a name that nothing has, this one if possible.
+func unused(name string) (string, error) {
+	free := name
+	for n := 2; ; n++ {
+		switch _, err := os.Lstat(free); {
+		case errors.Is(err, fs.ErrNotExist):
+			return free, nil
+		case err != nil:
+			return "", placeError(name, err)
+		}
+		free = fmt.Sprintf("%s-%d", name, n)
+	}
 }
 
 func copyFile(to, from string) error {
