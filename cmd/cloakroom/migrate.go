@@ -126,7 +126,7 @@ func (s *surroundings) migrate(m migration, in migrate.Input, files []string, re
 // writeNew writes a file that is not there yet: a configuration that somebody has mended
 // is not overwritten.
 func writeNew(name string, text []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names it
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
 		return &usageError{fmt.Errorf("migrate: %s is there already: name another file, or remove it", name)}
 	}

@@ -75,7 +75,7 @@ type demand struct {
 func (a *modAuth) one(d *directive) demand {
 	out := a.line(d)
 	if out.bad == "" && strings.EqualFold(d.name, "Require") {
-		a.remark(Remark{Carried, "Require", d.at, "routes.access, require.claims", ""})
+		a.remark(Remark{Carried, "Require", d.at, "routes.access, routes.require.claims", ""})
 	}
 	return out
 }
@@ -136,7 +136,7 @@ func (a *modAuth) any(lines []*directive) demand {
 		switch {
 		case d.bad != "":
 			out.bad = d.bad
-			a.remark(Remark{Lost, shown(line.name), line.at, "require", "asks for what require cannot (" + d.bad + "): who came in by it does not now"})
+			a.remark(Remark{Lost, shown(line.name), line.at, "routes.require", "asks for what require cannot (" + d.bad + "): who came in by it does not now"})
 			continue
 		case d.public:
 			return demand{public: true}
@@ -162,7 +162,7 @@ func (a *modAuth) any(lines []*directive) demand {
 		// Mixed together they would let in who has one claim of each.
 		return demand{bad: "one of several groups of claims"}
 	case usable > 1 && len(out.claims) > 1:
-		a.remark(Remark{Lost, "Require", lines[0].at, "require.claims", "one of several claims was enough, and here all of them are asked for"})
+		a.remark(Remark{Lost, "Require", lines[0].at, "routes.require.claims", "one of several claims was enough, and here all of them are asked for"})
 	}
 	return out
 }
@@ -173,7 +173,7 @@ func (a *modAuth) all(lines []*directive) demand {
 	for _, line := range lines {
 		d := a.one(line)
 		if d.bad != "" {
-			a.remark(Remark{Lost, shown(line.name), line.at, "require", "asks for what require cannot (" + d.bad + "): nobody gets in until you write it"})
+			a.remark(Remark{Lost, shown(line.name), line.at, "routes.require", "asks for what require cannot (" + d.bad + "): nobody gets in until you write it"})
 			return d
 		}
 		out.public = out.public && d.public
@@ -207,6 +207,9 @@ func (a *modAuth) guarded(r *route) {
 		losses = append(losses, g.losses...)
 	}
 	d := a.any(requires)
+	if len(requires) == 0 && kind == "session" {
+		d = demand{} // Apache would let everybody in, which nobody meant who wrote AuthType.
+	}
 	if d.public && len(losses) == 0 {
 		r.access, r.token = "public", "none"
 		return

@@ -105,14 +105,14 @@ func (a *modAuth) userClaim() string {
 func (a *modAuth) passed() (headers map[string]string, token string) {
 	headers = map[string]string{}
 	if s := a.get("OIDCRemoteUserClaim"); s != nil && (len(s.values) > 1 || strings.HasSuffix(s.text(), "@")) {
-		a.say(Changed, s, "headers.set", "the claim goes on as it is: no pattern, and no issuer behind an @")
+		a.say(Changed, s, "routes.headers.set", "the claim goes on as it is: no pattern, and no issuer behind an @")
 	}
 	if s := a.get("OIDCAuthNHeader"); s != nil {
 		switch name := s.text(); {
 		case headerName(name) && !strings.HasPrefix(strings.ToLower(name), "x-forwarded-"):
 			headers[literal(name)] = claim(a.userClaim())
 		default:
-			a.say(Lost, s, "headers.set", "is no header that a route may set: take another name")
+			a.say(Lost, s, "routes.headers.set", "is no header that a route may set: take another name")
 		}
 	}
 	if !strings.EqualFold(a.get("OIDCPassClaimsAs").text(), "none") {
@@ -136,7 +136,7 @@ func (a *modAuth) passedClaims(headers map[string]string) {
 	if s := a.get("OIDCWhiteListedClaims"); s != nil {
 		names = s.values
 	} else {
-		a.remark(Remark{Kind: Changed, To: "headers.set", Text: "all claims went on; here it is those that are named: sub, name, preferred_username, email, groups. Add what the application reads"})
+		a.remark(Remark{Kind: Changed, To: "routes.headers.set", Text: "all claims went on; here it is those that are named: sub, name, preferred_username, email, groups. Add what the application reads"})
 	}
 	if s := a.get("OIDCBlackListedClaims"); s != nil {
 		names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(s.values, name) })

@@ -105,7 +105,7 @@ func (p *oauth2Proxy) guardGroups(claims map[string][]string) {
 		}
 	}
 	if len(claims) > 1 {
-		p.remark(Remark{Kind: Changed, To: "require.claims", Text: "groups and roles of several kinds are all asked for, where one of them was enough"})
+		p.remark(Remark{Kind: Changed, To: "routes.require.claims", Text: "groups and roles of several kinds are all asked for, where one of them was enough"})
 	}
 }
 
@@ -121,11 +121,11 @@ func (p *oauth2Proxy) guardEmails(claims map[string][]string) {
 		p.guardDomains(claims, domains)
 	case !listed:
 		p.impossible(claims, "who may: email_domains is in nothing that was given, and oauth2-proxy does not start without it")
-		p.remark(Remark{Kind: Todo, Option: "email_domains", To: "require.claims", Text: "is in nothing that was given, so that nobody gets in: name all that configures oauth2-proxy, or decide who may"})
+		p.remark(Remark{Kind: Todo, Option: "email_domains", To: "routes.require.claims", Text: "is in nothing that was given, so that nobody gets in: name all that configures oauth2-proxy, or decide who may"})
 	}
 	if listed && (domains == nil || !slices.Contains(domains.values, "*")) {
 		claims["email"] = []string{"the addresses in the file of authenticated_emails_file"}
-		p.say(Lost, file, "require.claims.email", "a list of addresses cannot be read from a file: write them in the place of what stands there; until then nobody gets in")
+		p.say(Lost, file, "routes.require.claims.email", "a list of addresses cannot be read from a file: write them in the place of what stands there; until then nobody gets in")
 	}
 }
 
@@ -134,9 +134,9 @@ func (p *oauth2Proxy) guardEmails(claims map[string][]string) {
 func (p *oauth2Proxy) guardDomains(claims map[string][]string, s *setting) {
 	if p.draft.values["provider.preset"] == "google" && !slices.ContainsFunc(s.values, func(v string) bool { return strings.HasPrefix(v, ".") }) {
 		claims["hd"] = literals(s.values)
-		p.say(Changed, s, "require.claims.hd", "is the domain of the user's Google organisation, not the end of the address")
+		p.say(Changed, s, "routes.require.claims.hd", "is the domain of the user's Google organisation, not the end of the address")
 		return
 	}
 	claims["email_domain"] = literals(s.values)
-	p.say(Lost, s, "require.claims.email_domain", "the end of an address cannot be compared: the provider has to send a claim email_domain, and until then nobody gets in. If everybody at the provider may, take it out; if groups tell, ask for those")
+	p.say(Lost, s, "routes.require.claims.email_domain", "the end of an address cannot be compared: the provider has to send a claim email_domain, and until then nobody gets in. If everybody at the provider may, take it out; if groups tell, ask for those")
 }

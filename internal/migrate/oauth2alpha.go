@@ -11,7 +11,7 @@ import (
 
 // alphaOptions are the fields of the alpha format that are options by another name.
 func alphaOptions() map[string]string {
-	return map[string]string{
+	return map[string]string{ //nolint:gosec // names of options, one of them client_secret
 		"clientID": "client_id", "clientSecret": "client_secret", "clientSecretFile": "client_secret_file",
 		"provider": "provider", "name": "provider_display_name", "caFiles": "provider_ca_files", "useSystemTrustStore": "use_system_trust_store",
 		"loginURL": "login_url", "authRequestResponseMode": "auth_request_response_mode", "redeemURL": "redeem_url", "profileURL": "profile_url",
@@ -47,7 +47,7 @@ const answerAlone = "an answer without an upstream is what an ingress asks for: 
 
 // alphaOwn are the fields of the alpha format that no option is.
 func alphaOwn() []option {
-	const inRoutes, inHeaders = "upstreamConfig.upstreams.", "headers.set"
+	const inRoutes, inHeaders = "upstreamConfig.upstreams.", "routes.headers.set"
 	return []option{
 		{name: "id", kind: Needless, why: "is a name only"},
 		{name: "additionalClaims", kind: Needless, why: "all claims of the ID token are at hand"},
@@ -93,7 +93,7 @@ func (p *oauth2Proxy) writeAlpha(d alphaDocument) {
 			for _, item := range value.items {
 				p.alphaHeader(name, place(d.name, item), item)
 			}
-			p.remark(Remark{Carried, name, at, "headers.set", ""})
+			p.remark(Remark{Carried, name, at, "routes.headers.set", ""})
 		case "server", "metricsServer":
 			p.alphaFields(d.name, name+".", value)
 		default:
@@ -200,7 +200,7 @@ func (p *oauth2Proxy) alphaUpstream(doc string, n *node) {
 func (p *oauth2Proxy) alphaHeader(option, at string, n *node) {
 	name := n.get("name").scalar()
 	if preserve := (&setting{values: n.get("preserveRequestValue").texts()}); preserve.truth() {
-		p.remark(Remark{Lost, option, at, "headers.set", "keeps what the client sent: the gateway drops a header that any route sets"})
+		p.remark(Remark{Lost, option, at, "routes.headers.set", "keeps what the client sent: the gateway drops a header that any route sets"})
 	}
 	var value strings.Builder
 	list := n.get("values")
@@ -222,13 +222,13 @@ func (p *oauth2Proxy) alphaHeader(option, at string, n *node) {
 		p.remark(Remark{Lost, option, at, "routes.upstream_auth", "Authorization is the gateway's own: write upstream_auth with token: none"})
 		return
 	case !headerName(name):
-		p.remark(Remark{Lost, option, at, "headers.set", "is no header that a route may set"})
+		p.remark(Remark{Lost, option, at, "routes.headers.set", "is no header that a route may set"})
 		return
 	}
 	named := textproto.CanonicalMIMEHeaderKey(name)
 	if rest, ok := strings.CutPrefix(named, "X-Forwarded-"); ok {
 		named = "X-Auth-Request-" + rest
-		p.remark(Remark{Changed, option, at, "headers.set", "X-Forwarded-" + shown(rest) + " is " + shown(named) + " here: X-Forwarded-* says where a request comes from, and no route may set it"})
+		p.remark(Remark{Changed, option, at, "routes.headers.set", "X-Forwarded-" + shown(rest) + " is " + shown(named) + " here: X-Forwarded-* says where a request comes from, and no route may set it"})
 	}
 	if p.headers == nil {
 		p.headers = map[string]string{}
@@ -253,7 +253,7 @@ func (p *oauth2Proxy) headerValue(option, at, name string, v *node) (string, boo
 		p.remark(Remark{Changed, option, at, "routes.token", "tokens are in no header but Authorization: Bearer, which has the access token"})
 		return "", false
 	case from == "refresh_token" || from == "created_at" || from == "expires_on":
-		p.remark(Remark{Lost, option, at, "headers.set", "a refresh token leaves the gateway for nobody but the provider, and times of the session for nobody"})
+		p.remark(Remark{Lost, option, at, "routes.headers.set", "a refresh token leaves the gateway for nobody but the provider, and times of the session for nobody"})
 		return "", false
 	case from != "":
 		return prefix + claim(p.sessionClaim(from)), true
@@ -264,7 +264,7 @@ func (p *oauth2Proxy) headerValue(option, at, name string, v *node) (string, boo
 	case v.get("value") != nil:
 		s := &setting{name: option + " " + shown(name), at: at}
 		if _, err := base64.StdEncoding.DecodeString(v.get("value").scalar()); err == nil {
-			p.todo("headers.set", "the value at "+at+" may be base64: the variable takes what it means")
+			p.todo("routes.headers.set", "the value at "+at+" may be base64: the variable takes what it means")
 		}
 		return prefix + p.secret(s, "HEADER_"+strings.ToUpper(strings.Map(variableRune, name))), true
 	}

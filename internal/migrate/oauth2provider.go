@@ -168,7 +168,7 @@ func (p *oauth2Proxy) writeScopes() {
 		p.draft.set("provider.scopes", []string{"openid", "profile", "email", "offline_access", "groups"})
 		p.todo("provider.scopes", "allowed groups brought the scope groups with them: take it out if the provider does not know it")
 	default:
-		p.remark(Remark{Kind: Changed, To: "provider.scopes", Text: "no scope was set: logins ask for those of the gateway, offline_access among them, so that there is a refresh token"})
+		p.remark(Remark{Kind: Changed, To: "provider.scopes", Text: "no scope was set: logins ask for those of the gateway, or of the preset, so that there is a refresh token"})
 	}
 }
 

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -200,9 +201,7 @@ func variableName(s string) bool {
 func (p *oauth2Proxy) merge() {
 	p.set = map[string]*setting{}
 	for _, from := range []map[string]*setting{p.files, p.env, p.args} {
-		for name, s := range from {
-			p.set[name] = s
-		}
+		maps.Copy(p.set, from)
 	}
 	bySortedName(p.set, func(_ string, s *setting) { p.order = append(p.order, s) })
 }

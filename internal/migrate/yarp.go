@@ -194,7 +194,7 @@ func (d *duende) yarpAccess(y yarpNode, r *route) {
 	default:
 		r.required()
 		d.impossible(r.guard(), "who may: the host's policy "+shown(policy))
-		d.remark(Remark{Lost, "AuthorizationPolicy", place(y.doc, y.node), "require", "a policy of the host's own is code: the route lets nobody in until you write require"})
+		d.remark(Remark{Lost, "AuthorizationPolicy", place(y.doc, y.node), "routes.require", "a policy of the host's own is code: the route lets nobody in until you write require"})
 	}
 }
 
