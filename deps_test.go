@@ -32,6 +32,7 @@ type room struct {
 var house = []room{
 	{"session/boltstore", []string{"session", "go.etcd.io/bbolt/..."}, "a store is an adapter: it knows the core and its driver, and no other store"},
 	{"session/redisstore", []string{"session", "github.com/redis/rueidis/..."}, "a store is an adapter: it knows the core and its driver, and no other store"},
+	{"session/lentstore", []string{"session"}, "a store is an adapter: it knows the core, and what another process has is none of its business"},
 	{"session/storetest", []string{"session"}, "the conformance suite must fit every store"},
 	{"session", []string{
 		"github.com/gorilla/securecookie",  // the ticket
