@@ -48,6 +48,7 @@ var house = []room{
 	{"proxy", []string{"session", "internal/oidc", "internal/outbound", "golang.org/x/net/...", "golang.org/x/time/..."}, "HTTP in, HTTP out: a store, the configuration file and the metrics are somebody else's"},
 
 	{"internal/outbound", nil, "it sends what it is given, and does not ask why"},
+	{"internal/handover", nil, "it passes sockets on, whatever is served on them"},
 	{"internal/framing", nil, "it sees bytes of connections, and must judge them alike whoever serves"},
 	{"internal/secret", nil, "everybody may hold a secret, so a secret knows nobody"},
 	{"internal/preset", nil, "data that both the configuration and the wiring read, so it knows neither"},
@@ -70,7 +71,7 @@ var house = []room{
 		"session/...", "proxy", "internal/...",
 		"github.com/prometheus/client_golang/...", "go.opentelemetry.io/...", "golang.org/x/sync/...", "golang.org/x/time/...",
 	}, "the one place that wires, so that every other room can do without"},
-	{"cmd/cloakroom", []string{"internal/app", "internal/config", "internal/doctor", "internal/migrate", "internal/telemetry", "github.com/spf13/cobra/...", "github.com/spf13/pflag"}, "commands read arguments and print; the work is done in internal/app"},
+	{"cmd/cloakroom", []string{"internal/app", "internal/config", "internal/doctor", "internal/handover", "internal/migrate", "internal/telemetry", "github.com/spf13/cobra/...", "github.com/spf13/pflag"}, "commands read arguments and print; the work is done in internal/app"},
 
 	{"e2e", nil, "the binary is met from the outside"},
 	{"deploy", nil, "the recipes know the binary from the outside"},

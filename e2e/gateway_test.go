@@ -24,6 +24,8 @@ type gateway struct {
 	admin string
 	args  []string
 
+	program string // empty: the one that was built
+
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when cmd is over
 	exit error         // of cmd; read it after gone
@@ -111,7 +113,11 @@ func (g *gateway) launch() {
 		g.t.Fatal(err)
 	}
 	defer log.Close()
-	g.cmd = exec.Command(binary, g.args...) // without a context: its end is what several tests are about
+	program := g.program
+	if program == "" {
+		program = binary
+	}
+	g.cmd = exec.Command(program, g.args...) // without a context: its end is what several tests are about
 	g.cmd.Dir, g.cmd.Stdout, g.cmd.Stderr = g.dir, log, log
 	if err := g.cmd.Start(); err != nil {
 		g.t.Fatal(err)

@@ -69,7 +69,7 @@ func (f *fleet) openAll(g *gateway, ticket string) []*watched {
 		all[0].end <- fmt.Sprint(int(rest[2])<<8 | int(rest[3]))
 	}()
 	for i, path := range []string{"/live/events", "/bff/events"} {
-		w, stream := all[1+i], f.openStream(g, ticket, path, "Accept: text/event-stream")
+		w, stream := all[1+i], f.openStream(g, ticket, path, "Connection: close\r\nAccept: text/event-stream")
 		go func() {
 			last := ""
 			for lines := bufio.NewScanner(stream); lines.Scan(); {

@@ -185,7 +185,7 @@ type streams struct {
 	mu   sync.Mutex
 	gone bool          // guarded by mu: leaving is closed
 	open int           // guarded by mu
-	none chan struct{} // guarded by mu: closed when gone and none is open; nil until somebody waits
+	none chan struct{} // guarded by mu: closed when none is open; nil until somebody waits
 }
 
 func (s *streams) begin(kind StreamKind) { s.count(kind, 1) }
@@ -205,6 +205,33 @@ func (s *streams) count(kind StreamKind, change int) {
 	}
 }
 
+// AwaitStreams returns nil when no stream is open at the moment, or ctx's error.
+func (g *Gateway) AwaitStreams(ctx context.Context) error {
+	s := g.streams
+	s.mu.Lock()
+	none := s.over()
+	s.mu.Unlock()
+	select {
+	case <-none:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("proxy: streams still open: %w", ctx.Err())
+	}
+}
+
+// over returns what is closed when no stream is open. It is called with mu held.
+func (s *streams) over() <-chan struct{} {
+	if s.open == 0 {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	if s.none == nil {
+		s.none = make(chan struct{})
+	}
+	return s.none
+}
+
 // CloseStreams ends all open streams, and every one that opens from now on, and waits until
 // they are over or ctx ends. They would go on for ever: a shutdown must not wait for them.
 // WebSockets get a close frame with 1001, "going away" (RFC 6455 §7.4.1).
@@ -215,18 +242,6 @@ func (g *Gateway) CloseStreams(ctx context.Context) error {
 		s.gone = true
 		close(s.leaving)
 	}
-	if s.open > 0 && s.none == nil {
-		s.none = make(chan struct{})
-	}
-	none := s.none
 	s.mu.Unlock()
-	if none == nil {
-		return nil
-	}
-	select {
-	case <-none:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("proxy: streams still open: %w", ctx.Err())
-	}
+	return g.AwaitStreams(ctx)
 }

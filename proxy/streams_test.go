@@ -257,16 +257,7 @@ func (f *front) noStream() <-chan struct{} {
 	s := f.streams
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	none := s.none
-	switch {
-	case s.open == 0:
-		none = make(chan struct{})
-		close(none)
-	case none == nil:
-		none = make(chan struct{})
-		s.none = none
-	}
-	return none
+	return s.over()
 }
 
 func within(t *testing.T, d time.Duration, what string, c <-chan struct{}) {

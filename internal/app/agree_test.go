@@ -143,7 +143,7 @@ func TestWhatTheCheckAcceptsTheGatewayAccepts(t *testing.T) {
 func agreeParts(t *testing.T, a *App, cfg *config.Config, x extras) *oidc.Client {
 	t.Helper()
 	var err error
-	if a.store, err = openStore(cfg.Session, x.Log); err != nil {
+	if a.store, err = openMovable(cfg.Session.Store.Bolt, x.Log); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.store.Close() })

@@ -20,15 +20,13 @@ import (
 	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/framing"
+	"github.com/cloakroom-bff/cloakroom/internal/handover"
 	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
-// How long a shutdown waits: for requests, and then for refreshes.
-const (
-	drainRequests = 30 * time.Second
-	drainFlights  = 30 * time.Second
-)
+// How long a shutdown waits for refreshes, after drain.stop for requests.
+const drainFlights = 30 * time.Second
 
 // App is a gateway with all its parts, listening. Run it once.
 type App struct {
@@ -50,6 +48,18 @@ type App struct {
 	onAdmin   net.Listener
 	most      int // connections on each listener
 	draining  atomic.Bool
+
+	environ   []string
+	inherited *handover.Inherited      // never nil
+	borrower  net.Conn                 // of the store file, which came from the process before; nil: nobody
+	conns     connections              // to all listeners
+	lending   sync.WaitGroup           // while a borrower is there
+	handing   sync.Mutex               // held during a hand-over
+	leaving   atomic.Bool              // another process has the listeners
+	succeeded chan *handover.Successor // says so to Run
+
+	changing sync.Mutex // held while sessions get other terms
+	alone    bool       // guarded by changing: no other process uses the store file
 }
 
 // Addr is the address of the public listener, AdminAddr that of the operator's.
@@ -86,6 +96,13 @@ func server(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
+// server is a server whose connections are counted, and come to an end when the process leaves.
+func (a *App) server(h http.Handler) *http.Server {
+	s := server(a.lastAnswer(h), a.log)
+	s.ConnState = a.conns.follow
+	return s
+}
+
 // Run serves until ctx ends, and then shuts down in order. It returns nil after a clean
 // shutdown.
 func (a *App) Run(ctx context.Context) error {
@@ -93,16 +110,19 @@ func (a *App) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var parts sync.WaitGroup
-	failed := make(chan error, 7)
+	failed := make(chan error, 9)
 	run := func(what string, f func() error) {
 		parts.Go(func() {
-			if err := f(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, context.Canceled) {
+			err := f()
+			left := a.leaving.Load() && errors.Is(err, net.ErrClosed)
+			if err != nil && !left && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, context.Canceled) {
 				failed <- fmt.Errorf("%s: %w", what, err)
 			}
 		})
 	}
 	run("session store", func() error { return a.store.Run(background) })
 	run("sessions", func() error { return a.sessions.Run(background) })
+	a.begin(background, run)
 	run("provider and upstreams", func() error { return a.runGenerations(background) })
 	run("public listener", func() error { return a.serve(background, a.public, a.onPublic) })
 	if a.onIngress != nil {
@@ -110,13 +130,12 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.Info("front proxies ask at", "listen", a.onIngress.Addr().String())
 	}
 	run("admin listener", func() error { return a.serve(background, a.admin, a.onAdmin) })
+	err := a.settle(background, run)
+	a.notify(ctx, "READY=1")
 	a.log.Info("serving", "listen", a.Addr().String(), "admin", a.AdminAddr().String())
 
-	var err error
-	select {
-	case <-ctx.Done():
-		a.log.Info("shutting down: draining requests")
-	case err = <-failed:
+	if err == nil {
+		err = a.stay(ctx, failed)
 	}
 	err = errors.Join(err, a.drain(context.WithoutCancel(ctx)))
 	stop()
@@ -124,6 +143,20 @@ func (a *App) Run(ctx context.Context) error {
 	parts.Wait()
 	a.closeTracer(context.WithoutCancel(ctx))
 	return errors.Join(err, closed, a.store.Close())
+}
+
+// stay returns when it is time to shut down.
+func (a *App) stay(ctx context.Context, failed <-chan error) error {
+	select {
+	case <-ctx.Done():
+		a.log.Info("shutting down: draining requests")
+		a.notify(context.WithoutCancel(ctx), "STOPPING=1")
+		return nil
+	case next := <-a.succeeded:
+		return a.leave(ctx, next, failed)
+	case err := <-failed:
+		return err
+	}
 }
 
 // serve serves on a listener whose messages have one reading.
@@ -137,7 +170,7 @@ func (a *App) serve(ctx context.Context, s *http.Server, l net.Listener) error {
 // drain lets what is under way come to its end.
 func (a *App) drain(ctx context.Context) error {
 	a.draining.Store(true)
-	requests, cancel := context.WithTimeout(ctx, drainRequests)
+	requests, cancel := context.WithTimeout(ctx, a.now.Load().cfg.Drain.Stop)
 	defer cancel()
 	// All at once: a browser's request may be waiting for the front proxy's question, and
 	// streams end only if they are told to.
@@ -157,7 +190,7 @@ func (a *App) drain(ctx context.Context) error {
 func (a *App) shutdown(ctx context.Context, s *http.Server) error {
 	err := s.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		a.log.Warn("some requests did not end in time; their connections are closed", "waited", drainRequests.String())
+		a.log.Warn("some requests did not end in time; their connections are closed", "waited", a.now.Load().cfg.Drain.Stop.String())
 		return s.Close()
 	}
 	return err

@@ -132,6 +132,7 @@ func demoConfig(st stage, upstream string) *config.Config {
 	return &config.Config{
 		PublicURL: st.origin, BasePath: "/bff", PostLogoutURL: "/",
 		Admin: config.Admin{Listen: "127.0.0.1:0"},
+		Drain: config.Drain{Stop: 5 * time.Second},
 		Provider: config.Provider{
 			Issuer: st.provider.URL, ClientID: "demo", ClientSecret: secret.New("demo"), ClientAuth: config.SecretBasic,
 			Scopes:      []string{"openid", "profile", "email", "offline_access"},

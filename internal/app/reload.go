@@ -13,6 +13,11 @@ import (
 // with a mistake is refused as a whole: everything goes on as it was, and the error, which is
 // in the log already, says so. Calls must not overlap.
 func (a *App) Reload(file string, environ []string) error {
+	if a.leaving.Load() {
+		return nil // what is new is another process's
+	}
+	a.changing.Lock()
+	defer a.changing.Unlock()
 	err := a.reload(file, environ)
 	a.metrics.Reloaded(err)
 	if err != nil {
@@ -54,7 +59,7 @@ func (a *App) replace(before *generation, cfg *config.Config) error {
 	if err := next.open(a, before); err != nil {
 		return err
 	}
-	terms, err := sessionTerms(cfg, next.provider)
+	terms, err := a.sessionTerms(cfg, next.provider)
 	if err != nil {
 		return err
 	}

@@ -15,13 +15,13 @@ import (
 	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/config"
+	"github.com/cloakroom-bff/cloakroom/internal/handover"
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 	"github.com/cloakroom-bff/cloakroom/internal/preset"
 	"github.com/cloakroom-bff/cloakroom/internal/secret"
 	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
 	"github.com/cloakroom-bff/cloakroom/proxy"
 	"github.com/cloakroom-bff/cloakroom/session"
-	"github.com/cloakroom-bff/cloakroom/session/boltstore"
 	"github.com/cloakroom-bff/cloakroom/session/redisstore"
 )
 
@@ -41,6 +41,9 @@ type Surroundings struct {
 	Log     *slog.Logger   // required
 	Level   *slog.LevelVar // of Log, for a reload to set; nil: it stays as it is
 	Version string
+
+	Environ   []string            // of the process
+	Inherited *handover.Inherited // what it was given at its start; nil: nothing
 }
 
 // New opens the store and the listeners that cfg names. What cannot be opened is an error;
@@ -70,6 +73,10 @@ func assemble(ctx context.Context, cfg *config.Config, x extras) (*App, error) {
 	a := &App{
 		tracer: tracer, log: x.Log, level: x.Level, most: cfg.MaxConnections, metrics: telemetry.NewMetrics(x.Version), audit: telemetry.NewAudit(x.audit),
 		shapes: shapes{}, onPublic: x.public,
+		environ: x.Environ, inherited: x.Inherited, alone: true, succeeded: make(chan *handover.Successor, 1),
+	}
+	if a.inherited == nil {
+		a.inherited = &handover.Inherited{}
 	}
 	if err := a.open(ctx, cfg, x); err != nil {
 		a.close(ctx)
@@ -80,7 +87,7 @@ func assemble(ctx context.Context, cfg *config.Config, x extras) (*App, error) {
 
 // open makes the parts, each of those before it.
 func (a *App) open(ctx context.Context, cfg *config.Config, x extras) (err error) {
-	if a.store, err = openStore(cfg.Session, x.Log); err != nil {
+	if a.store, err = a.openStore(cfg.Session); err != nil {
 		return fmt.Errorf("session.store: %w", err)
 	}
 	first, err := a.newGeneration(cfg, nil)
@@ -95,10 +102,11 @@ func (a *App) open(ctx context.Context, cfg *config.Config, x extras) (err error
 	}
 	a.now.Store(first)
 	a.showCounts()
-	a.public, a.ingress = server(http.HandlerFunc(a.serveBrowsers), a.log), server(http.HandlerFunc(a.serveFrontProxies), a.log)
+	var browsers http.Handler = http.HandlerFunc(a.serveBrowsers)
 	if x.door != nil {
-		a.public.Handler = x.door(a.public.Handler)
+		browsers = x.door(browsers)
 	}
+	a.public, a.ingress = a.server(browsers), a.server(http.HandlerFunc(a.serveFrontProxies))
 	return a.listen(ctx, cfg)
 }
 
@@ -111,19 +119,39 @@ type store interface {
 
 // openStore opens the file of one process, or the Redis of many. A file that cannot be
 // opened is an error; a Redis that is away is none, and is waited for.
-func openStore(s config.Session, log *slog.Logger) (store, error) {
+func (a *App) openStore(s config.Session) (store, error) {
 	if s.Store.URL.IsZero() {
-		file, err := boltstore.Open(s.Store.Bolt, boltstore.Options{Log: log})
+		file, err := a.openFile(s.Store.Bolt)
 		if err != nil {
 			return nil, err
 		}
 		return file, nil
 	}
-	shared, err := redisstore.Open(s.Store.URL.Reveal(), redisstore.Options{WaitReplicas: s.WaitReplicas, Log: log})
+	shared, err := redisstore.Open(s.Store.URL.Reveal(), redisstore.Options{WaitReplicas: s.WaitReplicas, Log: a.log})
 	if err != nil {
 		return nil, err
 	}
 	return shared, nil
+}
+
+// openFile opens the store file, which may have to be asked for.
+func (a *App) openFile(path string) (*movable, error) {
+	before, given := a.inherited.Predecessor, false
+	if before != nil {
+		var err error
+		if given, err = before.TakeStore(path); err != nil {
+			return nil, err
+		}
+	}
+	file, err := openMovable(path, a.log)
+	if err != nil || !given {
+		return file, err
+	}
+	a.alone = false
+	if a.borrower, err = before.Opened(); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // listen opens what is not open yet.
@@ -135,29 +163,31 @@ func (a *App) listen(ctx context.Context, cfg *config.Config) (err error) {
 		}
 		a.public.TLSConfig = pair.config()
 	}
-	var lc net.ListenConfig
 	if a.onPublic == nil {
-		if a.onPublic, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
+		if a.onPublic, err = a.inherited.Listen(ctx, cfg.Listen); err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
 	}
 	if cfg.ForwardAuth.Listen != "" {
-		if a.onIngress, err = lc.Listen(ctx, "tcp", cfg.ForwardAuth.Listen); err != nil {
+		if a.onIngress, err = a.inherited.Listen(ctx, cfg.ForwardAuth.Listen); err != nil {
 			return fmt.Errorf("forward_auth.listen: %w", err)
 		}
 	}
-	if a.onAdmin, err = lc.Listen(ctx, "tcp", cfg.Admin.Listen); err != nil {
+	if a.onAdmin, err = a.inherited.Listen(ctx, cfg.Admin.Listen); err != nil {
 		return fmt.Errorf("admin.listen: %w", err)
+	}
+	if rest := a.inherited.CloseRest(); len(rest) > 0 {
+		a.log.Warn("listeners that this process was given stand at addresses that the configuration does not name; they are closed", "listen", rest)
 	}
 	host, _, err := net.SplitHostPort(cfg.Admin.Listen)
 	if err != nil {
 		return fmt.Errorf("admin.listen: %w", err)
 	}
-	a.admin = server((&admin{
+	a.admin = a.server((&admin{
 		token: cfg.Admin.Token, host: host, ready: a.ready, metrics: a.scrape(),
 		operators: &operators{sessions: a.sessions, store: a.store, issuers: a.now.Load().provider.Filed(), now: time.Now},
 		audit:     a.audit, log: a.log,
-	}).handler(), a.log)
+	}).handler())
 	return nil
 }
 
@@ -225,7 +255,7 @@ func trusting(file string) (http.RoundTripper, error) {
 }
 
 func newSessions(cfg *config.Config, a *App, provider *oidc.Client, x extras) (*session.Manager, error) {
-	terms, err := sessionTerms(cfg, provider)
+	terms, err := a.sessionTerms(cfg, provider)
 	if err != nil {
 		return nil, err
 	}
@@ -240,8 +270,9 @@ func newSessions(cfg *config.Config, a *App, provider *oidc.Client, x extras) (*
 	return session.New(terms)
 }
 
-// sessionTerms is what the configuration says of sessions, and what may change while they live.
-func sessionTerms(cfg *config.Config, provider *oidc.Client) (session.Config, error) {
+// sessionTerms is what the configuration says of sessions, and what may change while they
+// live. The caller has locked changing, or is alone with the App.
+func (a *App) sessionTerms(cfg *config.Config, provider *oidc.Client) (session.Config, error) {
 	ring, err := keyring(cfg.Session.Keys)
 	if err != nil {
 		return session.Config{}, fmt.Errorf("session.keys: %w", err)
@@ -255,7 +286,7 @@ func sessionTerms(cfg *config.Config, provider *oidc.Client) (session.Config, er
 		Exchange:   cfg.Provider.Timeout + time.Second,
 		LostAnswer: map[config.UnknownOutcome]session.LostAnswer{config.WaitForExpiry: session.WaitForExpiry, config.RetryAtOnce: session.RetryAtOnce}[s.Refresh.UnknownOutcome],
 		KeepTokens: !cfg.Provider.RevokeOnLogout,
-		SoleOwner:  s.Store.URL.IsZero(), // bbolt admits one process
+		SoleOwner:  s.Store.URL.IsZero() && a.alone,
 		StoreGrace: s.StoreGrace, Rate: s.Refresh.Rate.PerSecond(),
 	}, nil
 }

@@ -42,6 +42,7 @@ type Config struct {
 	Listen         string
 	TLS            TLS
 	MaxConnections int // at a time, on each listener
+	Drain          Drain
 	Admin          Admin
 	ForwardAuth    ForwardAuth
 	PostLogoutURL  string // a path, or an absolute URL
@@ -77,6 +78,12 @@ type Admin struct {
 // CORS says which other origins' pages may call the gateway: as browsers write them, of the
 // same site as public_url.
 type CORS struct{ Origins []string }
+
+// Drain says how long what is under way may take when the process ends.
+type Drain struct {
+	Stop    time.Duration // requests, at a shutdown
+	Restart time.Duration // connections, when another process has taken over
+}
 
 // ForwardAuth is the ingress's listener; empty means none.
 type ForwardAuth struct{ Listen string }

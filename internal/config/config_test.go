@@ -80,6 +80,8 @@ func TestTheSmallestFileHasTheDocumentedDefaults(t *testing.T) {
 		{"listen", c.Listen, ":8080"},
 		{"tls", c.TLS, config.TLS{}},
 		{"max_connections", c.MaxConnections, 10000},
+		{"drain.stop", c.Drain.Stop, 30 * time.Second},
+		{"drain.restart", c.Drain.Restart, time.Hour},
 		{"admin.listen", c.Admin.Listen, "127.0.0.1:9090"},
 		{"forward_auth", c.ForwardAuth.Listen, ""},
 		{"post_logout_url", c.PostLogoutURL, "/"},

@@ -28,6 +28,10 @@ func (c *Config) keys() []key {
 			{"key_file", filePath{&c.TLS.KeyFile, true}, "", "", "Private key in PEM."},
 		}, nil, "", "TLS of the public listener."},
 		{"max_connections", count(&c.MaxConnections, 1), 10000, "", "How many connections of clients are open at a time on a listener; beyond, new ones wait."},
+		{"drain", group{
+			{"stop", duration(&c.Drain.Stop, longest), "30s", "", "How long requests under way may take at a shutdown; streams are told to come back at once."},
+			{"restart", duration(&c.Drain.Restart, longest), "1h", "", "How long the old process stays for its open streams when another one has taken its place."},
+		}, nil, "", "How long what is under way may take when the process ends."},
 		{"admin", group{
 			{"listen", listenAddress(&c.Admin.Listen, false), "127.0.0.1:9090", "", "Where /healthz, /readyz, /metrics and the operator's API listen. Never for browsers."},
 			{"token", secretText(&c.Admin.Token), "", "", "Bearer token of the operator's API; needed off loopback."},

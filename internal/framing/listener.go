@@ -100,16 +100,19 @@ func (l *Listener) Close() error {
 // shakeHands accepts connections until the listener is closed, and lets none wait for
 // another's handshake: whether it is HTTP/2 is known only after it.
 func (l *Listener) shakeHands(ctx context.Context) {
+	var shaking sync.WaitGroup
 	for {
 		c, seat, err := l.admit()
+		if errors.Is(err, net.ErrClosed) {
+			shaking.Wait() // who was accepted is served
+			l.hand(accepted{err: err})
+			return
+		}
 		if err != nil {
 			l.hand(accepted{err: err})
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
 			continue
 		}
-		go l.shakeHand(ctx, &seated{c, seat})
+		shaking.Go(func() { l.shakeHand(ctx, &seated{c, seat}) })
 	}
 }
 

@@ -68,8 +68,13 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 }
 
-// Close gives the store back.
-func (s *Store) Close() error { return s.out.conn.Close() }
+// Close gives the store back. It may be called again, and after Run.
+func (s *Store) Close() error {
+	if err := s.out.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("lentstore: %w", err)
+	}
+	return nil
+}
 
 // Notify implements [session.Shared].
 func (s *Store) Notify(changed func(session.ID)) { s.changed.Store(&changed) }
