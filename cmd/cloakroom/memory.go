@@ -8,7 +8,7 @@ import (
 
 // heapFloor is how much memory, in bytes, is counted and never touched: no system gives it
 // a page.
-const heapFloor = 12 << 20
+const heapFloor = 8 << 20
 
 // raiseHeapFloor makes the garbage collector wait until there is something to collect.
 // It runs whenever the heap has doubled, and with few sessions the heap is a few
