@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -90,9 +89,4 @@ func apacheWords(line string) []string {
 		words = append(words, word.String())
 	}
 	return words
-}
-
-// has reports whether a section holds a directive at its own level.
-func (d *directive) has(name string) bool {
-	return slices.ContainsFunc(d.inner, func(i *directive) bool { return strings.EqualFold(i.name, name) })
 }

@@ -33,7 +33,14 @@ func (a *modAuth) location(d *directive, within *apacheGuard) {
 		a.otherSection(d, within)
 		return
 	}
-	a.walk(d.inner, a.guardAt(d.args[0]))
+	g := a.guardAt(d.args[0])
+	// Of sections that take a request the later holds, whatever their length; and its lines
+	// Require replace those before it.
+	a.guards = append(slices.DeleteFunc(a.guards, func(o *apacheGuard) bool { return o == g }), g)
+	if slices.ContainsFunc(d.inner, func(i *directive) bool { return strings.HasPrefix(strings.ToLower(i.name), "require") }) {
+		g.requires = nil
+	}
+	a.walk(d.inner, g)
 }
 
 func (a *modAuth) authType(s *setting, within *apacheGuard) {
@@ -187,8 +194,8 @@ func (a *modAuth) all(lines []*directive) demand {
 	return out
 }
 
-// guarded writes into a route what stands before its path, the outermost first: a line
-// Require within replaces those without, as in Apache.
+// guarded writes into a route what stands before its path: lines Require of a later section
+// replace those of an earlier one, as in Apache.
 func (a *modAuth) guarded(r *route) {
 	var kind string
 	var requires []*directive
@@ -239,7 +246,7 @@ func (a *modAuth) unauthenticated(r *route, s *setting) {
 	}
 }
 
-// chain is the guards that cover a path, the outermost first.
+// chain is the guards that cover a path, in the order of the file.
 func (a *modAuth) chain(path string) []*apacheGuard {
 	var chain []*apacheGuard
 	for _, g := range a.guards {
@@ -247,7 +254,6 @@ func (a *modAuth) chain(path string) []*apacheGuard {
 			chain = append(chain, g)
 		}
 	}
-	slices.SortStableFunc(chain, func(x, y *apacheGuard) int { return len(x.path) - len(y.path) })
 	return chain
 }
 

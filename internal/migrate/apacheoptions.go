@@ -127,6 +127,8 @@ func modAuthOptions() []option {
 	rows(Needless, "clients are registered at the provider by hand", "OIDCClientName OIDCClientContact OIDCClientJwksUri OIDCProviderRegistrationEndpointJson")
 	rows(Needless, "metrics are at /metrics of the admin listener", "OIDCMetricsData OIDCMetricsPublish")
 	rows(Needless, "traces follow the W3C context, and logs hold no secrets", "OIDCTraceParent OIDCDebugMaskSecrets")
+	rows(Lost, "is a guard by rules of Apache that require does not have: nobody gets in until you write it", "Allow Deny Order Satisfy AuthMerging")
+	rows(Lost, "names other files: give cloakroom migrate those, too, or put their lines in its place", "Include IncludeOptional")
 	rows(Lost, noJWE, "OIDCIDTokenEncryptedResponseAlg OIDCIDTokenEncryptedResponseEnc OIDCUserInfoEncryptedResponseAlg OIDCUserInfoEncryptedResponseEnc")
 	rows(Lost, noHide, "OIDCPassCookies OIDCStripCookies")
 	rows(Lost, noMachines, "OIDCOAuthServerMetadataURL OIDCOAuthClientID OIDCOAuthClientSecret OIDCOAuthIntrospectionClientAuthBearerToken OIDCOAuthIntrospectionEndpoint "+

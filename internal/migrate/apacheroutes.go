@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -32,7 +31,7 @@ func (a *modAuth) proxyPass(s *setting, within *apacheGuard) {
 			t.timeout = n + "s"
 		}
 	}
-	u, err := url.Parse(args[1])
+	u, err := parseURL(args[1])
 	scheme := ""
 	if err == nil {
 		scheme = map[string]string{"http": "http", "https": "https", "ws": "http", "wss": "https", "h2c": "h2c", "h2": "https"}[strings.ToLower(u.Scheme)]
@@ -54,7 +53,7 @@ func (a *modAuth) proxyPass(s *setting, within *apacheGuard) {
 
 // writeRoutes writes a route for each path that has a guard or a target of its own.
 func (a *modAuth) writeRoutes() {
-	callback, _ := url.Parse(a.get("OIDCRedirectURI").text())
+	callback, _ := parseURL(a.get("OIDCRedirectURI").text())
 	var paths []string
 	for _, t := range a.proxied {
 		paths = append(paths, variants(t.path)...)

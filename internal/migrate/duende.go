@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,15 +76,36 @@ func (d *duende) section(doc string, n *node, top bool) {
 		switch {
 		case known && value.shape != mappingNode || known && row.kind != Carried:
 			s.name = row.name
+			if before := d.get(s.name); before != nil && strings.HasPrefix(before.at, doc+":") && !slices.Equal(before.values, s.values) && d.frontend == "" {
+				d.remark(Remark{Todo, s.name, s.at, row.to, "is there twice, here and at " + before.at + ": the later was taken"})
+			}
 			d.set[strings.ToLower(name)] = s
 			d.order = append(slices.DeleteFunc(d.order, func(o *setting) bool { return o.name == s.name }), s)
 			d.found = d.found || !top
-		case value.shape == mappingNode:
+		case value.shape == mappingNode && ofDuende(name, value):
 			d.section(doc, value, false)
+		case value.shape == mappingNode:
+			d.remark(Remark{Unknown, shown(name), s.at, "", "is a section that is not known here: it may be read by the host's own code"})
 		default:
 			d.remark(Remark{Unknown, shown(name), s.at, "", "is not known here: it may be read by the host's own code"})
 		}
 	})
+}
+
+// ofDuende reports whether a section has to do with signing in or forwarding. Others have
+// keys of the same names, such as the ClientId of something else.
+func ofDuende(name string, n *node) bool {
+	for _, known := range []string{"bff", "bffoptions", "oidc", "openidconnect", "cookies", "cookie", "defaultoidcsettings", "defaultcookiesettings"} {
+		if strings.EqualFold(name, known) {
+			return true
+		}
+	}
+	for _, key := range []string{"Authority", "ManagementBasePath", "ReverseProxy", "frontends", "remoteApis"} {
+		if n.get(key) != nil {
+			return true
+		}
+	}
+	return slices.ContainsFunc(n.fields, func(f field) bool { return f.value.shape == mappingNode && ofDuende(f.name, f.value) })
 }
 
 // part takes a key that holds routes, frontends or parameters, and reports whether it did.
@@ -171,7 +191,7 @@ func (d *duende) write() {
 	d.writeSession()
 	if s := d.get("Urls"); s != nil {
 		first, _, _ := strings.Cut(s.text(), ";")
-		u, err := url.Parse(strings.NewReplacer("*", "0.0.0.0", "+", "0.0.0.0").Replace(first))
+		u, err := parseURL(strings.NewReplacer("*", "0.0.0.0", "+", "0.0.0.0").Replace(first))
 		if err == nil && u.Port() != "" {
 			d.draft.set("listen", address(u.Host))
 		} else {
@@ -197,10 +217,13 @@ func (d *duende) writeProvider() {
 		}
 		d.issuer(s, issuer)
 	}
-	for option, key := range map[string]string{"MetadataAddress": "provider.discovery_url", "ClientId": "provider.client_id", "SignedOutRedirectUri": "post_logout_url"} {
+	for option, key := range map[string]string{"ClientId": "provider.client_id", "SignedOutRedirectUri": "post_logout_url"} {
 		if s := d.get(option); s.text() != "" {
 			d.draft.set(key, literal(s.text()))
 		}
+	}
+	if s := d.get("MetadataAddress"); s.text() != "" {
+		d.addressed(s, "provider.discovery_url", literal(s.text()))
 	}
 	if s := d.get("ClientSecret"); s.text() != "" {
 		d.draft.set("provider.client_secret", d.secret(s, "CLIENT_SECRET"))
@@ -255,7 +278,7 @@ func (d *duende) writeSession() {
 		if !strings.Contains(host, "://") {
 			host = "https://" + host
 		}
-		if u, err := url.Parse(host); err == nil {
+		if u, err := parseURL(host); err == nil {
 			d.publicURL(s, u)
 		}
 	}
@@ -281,7 +304,7 @@ func (d *duende) writePages() {
 	if slices.ContainsFunc(d.draft.routes, func(r *route) bool { return r.path == place && r.host == "" }) {
 		return
 	}
-	if u, err := url.Parse(d.get("staticAssetsUrl").text()); err == nil && u.Host != "" {
+	if u, err := parseURL(d.get("staticAssetsUrl").text()); err == nil && u.Host != "" {
 		d.draft.routes = append(d.draft.routes, &route{path: place, upstream: []string{literal(u.Scheme + "://" + u.Host + strings.TrimSuffix(u.Path, "/"))}, access: "public", token: "none"})
 		return
 	}

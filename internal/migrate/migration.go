@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"errors"
 	"maps"
 	"net"
 	"net/netip"
@@ -151,6 +152,27 @@ func (m *migration) closeDoors() {
 		}
 	}
 	m.remark(Remark{Kind: Lost, To: "routes", Text: "some guards could not be carried (" + strings.Join(m.shut, "; ") + "), so that applications for everybody are shut: nobody-yet in require.claims says which"})
+}
+
+// parseURL parses an address. An @ that begins no host is of a password that was not
+// encoded, parts of which would be taken for something else; then it is no URL.
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.User == nil && strings.Contains(s, "@") {
+		return nil, errNoURL
+	}
+	return u, nil
+}
+
+var errNoURL = errors.New("migrate: no URL")
+
+// addressed writes an address of the provider. One with a password is left out.
+func (m *migration) addressed(s *setting, key, value string) {
+	if u, err := parseURL(value); !strings.Contains(value, "${env:") && (err != nil || u.User != nil) {
+		m.say(Lost, s, key, "is no address, or has a user name in it: write it without")
+		return
+	}
+	m.draft.set(key, value)
 }
 
 // literal is a text that config.yaml takes as it stands.

@@ -60,13 +60,13 @@ func (a *modAuth) text(name string) string { return literal(a.get(name).text()) 
 func (a *modAuth) walk(all []*directive, within *apacheGuard) {
 	for _, d := range all {
 		switch strings.ToLower(d.name) {
-		case "ifmodule", "ifdefine", "ifversion", "proxy":
+		case "ifmodule", "ifdefine", "ifversion":
 			a.walk(d.inner, within)
 		case "virtualhost":
 			a.virtualHost(d)
 		case "location":
 			a.location(d, within)
-		case "locationmatch", "directory", "directorymatch", "files", "filesmatch", "if", "elseif", "else", "limit", "limitexcept":
+		case "locationmatch", "directory", "directorymatch", "files", "filesmatch", "if", "elseif", "else", "limit", "limitexcept", "proxy", "proxymatch":
 			a.otherSection(d, within)
 		case "requireall", "requireany", "requirenone":
 			a.takeRequire(within, d)
@@ -104,7 +104,12 @@ func ofModule(kind string) bool {
 // otherSection remarks on a section that routes cannot follow. If it guards, what may have
 // been behind it is shut.
 func (a *modAuth) otherSection(d *directive, within *apacheGuard) {
-	if !d.has("Require") && !d.has("AuthType") && !signsIn(d) {
+	guards := slices.ContainsFunc(d.inner, func(i *directive) bool {
+		name := strings.ToLower(i.name)
+		open := name == "require" && len(i.args) == 2 && strings.EqualFold(i.args[0]+i.args[1], "allgranted")
+		return !open && (strings.HasPrefix(name, "require") || slices.Contains([]string{"allow", "deny", "satisfy", "authtype"}, name))
+	})
+	if !guards && !signsIn(d) {
 		a.remark(Remark{Unknown, shown(d.name), d.at, "", "is a section that was not looked at: routes know paths"})
 		return
 	}
@@ -141,6 +146,12 @@ func (a *modAuth) directive(d *directive, within *apacheGuard) {
 		a.found = true
 	case "authtype":
 		a.authType(s, within)
+	case "allow", "deny", "order", "satisfy", "authmerging":
+		if within == nil {
+			within = a.guardAt("/")
+		}
+		within.lost(row.name)
+		a.remark(Remark{row.kind, row.name, s.at, row.to, row.why})
 	case "oidcunauthaction":
 		if within != nil {
 			within.unauth = s
@@ -180,7 +191,7 @@ func (a *modAuth) writeProvider() {
 				issuer += "/"
 			}
 		case !standard:
-			a.draft.set("provider.discovery_url", a.text("OIDCProviderMetadataURL"))
+			a.addressed(s, "provider.discovery_url", a.text("OIDCProviderMetadataURL"))
 		}
 		if preset := presetOf(issuer); preset != "" {
 			a.draft.set("provider.preset", preset)
@@ -189,13 +200,16 @@ func (a *modAuth) writeProvider() {
 	}
 	a.issuer(a.get("OIDCProviderMetadataURL"), issuer)
 	for name, key := range map[string]string{
-		"OIDCClientID": "client_id", "OIDCProviderAuthorizationEndpoint": "endpoints.authorization", "OIDCProviderTokenEndpoint": "endpoints.token",
+		"OIDCProviderAuthorizationEndpoint": "endpoints.authorization", "OIDCProviderTokenEndpoint": "endpoints.token",
 		"OIDCProviderJwksUri": "endpoints.jwks", "OIDCProviderUserInfoEndpoint": "endpoints.userinfo", "OIDCProviderEndSessionEndpoint": "endpoints.end_session",
 		"OIDCProviderRevocationEndpoint": "endpoints.revocation",
 	} {
-		if v := a.text(name); v != "" {
-			a.draft.set("provider."+key, v)
+		if s := a.get(name); s.text() != "" {
+			a.addressed(s, "provider."+key, a.text(name))
 		}
+	}
+	if v := a.text("OIDCClientID"); v != "" {
+		a.draft.set("provider.client_id", v)
 	}
 	if a.text("OIDCProviderUserInfoEndpoint") != "" {
 		a.draft.set("provider.userinfo", true)
@@ -289,7 +303,7 @@ func (a *modAuth) writeSession() {
 func (a *modAuth) writeAddress() {
 	callback := "/protected/redirect_uri"
 	if s := a.get("OIDCRedirectURI"); s != nil && !s.absent {
-		u, err := url.Parse(s.text())
+		u, err := parseURL(s.text())
 		switch {
 		case err != nil:
 			a.say(Lost, s, "public_url", "is no URL")

@@ -3,7 +3,6 @@ package migrate
 import (
 	"encoding/base64"
 	"net/textproto"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -119,6 +118,9 @@ func (p *oauth2Proxy) alphaFields(doc, prefix string, n *node) {
 		case known:
 			s := &setting{name: option, at: at, values: value.texts()}
 			p.reference(s)
+			if !s.absent && strings.Contains(s.text(), "${") {
+				p.remark(Remark{Todo, option, at, "", "has a variable within a text: write ${env:NAME} where $${NAME} stands"})
+			}
 			p.set[option] = s
 			p.order = append(slices.DeleteFunc(p.order, func(o *setting) bool { return o.name == option }), s)
 		case value.shape == mappingNode:
@@ -167,7 +169,7 @@ func (p *oauth2Proxy) alphaUpstream(doc string, n *node) {
 		return
 	}
 	place, target := n.get("path").scalar(), n.get("rewriteTarget").scalar()
-	u, err := url.Parse(n.get("uri").scalar())
+	u, err := parseURL(n.get("uri").scalar())
 	if err != nil {
 		p.say(Lost, s, "routes", "is no URL")
 		return

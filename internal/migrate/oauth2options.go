@@ -140,7 +140,7 @@ func oauth2SessionOptions() []option {
 		{name: "cookie_csrf_per_request_limit", kind: Needless, why: ownAttempt + ", five at most"},
 		{name: "cookie_csrf_expire", kind: Needless, why: ownAttempt + ", for ten minutes"},
 		{name: "cookie_csrf_samesite", kind: Needless, why: ownAttempt},
-		{name: "session_store_type", kind: Carried, to: "session.store", why: "cookie becomes a file: the browser holds a ticket only"},
+		{name: "session_store_type", kind: Carried, to: "session.store", why: "redis, or a file in the place of cookies: the browser holds a ticket only"},
 		{name: "session_cookie_minimal", kind: Needless, flag: true, why: "the cookie is under 300 bytes"},
 		{name: "redis_connection_url", kind: Carried, to: "session.store"},
 		{name: "redis_username", kind: Carried, to: "session.store"},

@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -14,7 +13,7 @@ func (p *oauth2Proxy) writeProvider() {
 		"login_url": "authorization", "redeem_url": "token", "oidc_jwks_url": "jwks", "profile_url": "userinfo",
 	} {
 		if p.get(option) != nil {
-			p.draft.set("provider.endpoints."+key, p.value(option))
+			p.addressed(p.get(option), "provider.endpoints."+key, p.value(option))
 		}
 	}
 	if p.get("profile_url") != nil && !p.is("skip_claims_from_profile_url", false) {
@@ -56,7 +55,7 @@ func (p *oauth2Proxy) writeIssuer() {
 		issuer = "https://gitlab.com"
 	case preset == "entra":
 		issuer = p.entraIssuer(issuer)
-	case preset == "" && kind != "oidc" && kind != "cidaas":
+	case preset == "" && kind != "oidc" && kind != "cidaas" && (s == nil || !s.absent):
 		if s == nil {
 			break
 		}
@@ -101,7 +100,7 @@ func (p *oauth2Proxy) entraIssuer(issuer string) string {
 
 // presetOf recognises a provider by its issuer.
 func presetOf(issuer string) string {
-	u, err := url.Parse(issuer)
+	u, err := parseURL(issuer)
 	if err != nil {
 		return ""
 	}
@@ -130,12 +129,16 @@ func (m *migration) issuer(s *setting, issuer string) {
 	if issuer == "" {
 		return
 	}
-	if u, err := url.Parse(issuer); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
+	if u, err := parseURL(issuer); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
 		issuer = "https" + strings.TrimPrefix(issuer, "http")
 		m.todo("provider.issuer", "the issuer was http, which is for loopback only: give the provider TLS, and an issuer that says so")
 	}
-	m.draft.set("provider.issuer", issuer)
-	if s != nil && m.draft.values["provider.preset"] != nil && !m.said[s.name] {
+	if s == nil {
+		m.draft.set("provider.issuer", issuer)
+		return
+	}
+	m.addressed(s, "provider.issuer", issuer)
+	if m.draft.values["provider.preset"] != nil && !m.said[s.name] {
 		m.say(Carried, s, "provider.issuer", "")
 	}
 }

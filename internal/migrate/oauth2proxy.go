@@ -206,6 +206,25 @@ func (p *oauth2Proxy) merge() {
 	bySortedName(p.set, func(_ string, s *setting) { p.order = append(p.order, s) })
 }
 
+// elsewhere speaks of settings whose value is not here and that no reference can carry.
+func (p *oauth2Proxy) elsewhere() {
+	for _, s := range p.order {
+		row, _ := p.find(s.name)
+		if !s.absent || row.kind != Carried && row.kind != Changed || slices.Contains(referable(), s.name) {
+			continue
+		}
+		p.say(Todo, s, row.to, "has its value elsewhere: write it")
+	}
+}
+
+// referable are the options that config.yaml can refer to as variables.
+func referable() []string {
+	return []string{
+		"client_id", "client_secret", "oidc_issuer_url", "login_url", "redeem_url", "oidc_jwks_url", "profile_url", "resource", "azure_tenant",
+		"redis_connection_url", "redis_username", "redis_password", "redis_sentinel_password", "redis_sentinel_master_name", "upstreams",
+	}
+}
+
 // get returns a setting, nil if it is not set.
 func (p *oauth2Proxy) get(name string) *setting { return p.set[name] }
 

@@ -25,7 +25,7 @@ func (p *oauth2Proxy) readUpstreams() {
 		return
 	}
 	for _, v := range s.values {
-		u, err := url.Parse(v)
+		u, err := parseURL(v)
 		if err != nil {
 			p.say(Lost, s, "routes", "has something that is no URL")
 			continue

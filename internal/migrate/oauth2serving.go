@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -12,6 +11,7 @@ func (p *oauth2Proxy) write() {
 	for _, d := range p.alpha {
 		p.writeAlpha(d)
 	}
+	p.elsewhere()
 	p.writeProvider()
 	p.writeSession()
 	p.writeAddress()
@@ -29,7 +29,7 @@ func (p *oauth2Proxy) writeAddress() {
 	}
 	callback := prefix + "/callback"
 	if s := p.get("redirect_url"); s != nil && !s.absent {
-		u, err := url.Parse(s.text())
+		u, err := parseURL(s.text())
 		switch {
 		case err != nil:
 			p.say(Lost, s, "public_url", "is no URL")

@@ -23,6 +23,11 @@ func (p *oauth2Proxy) writeSession() {
 		p.draft.set("session.store", p.redis())
 		return
 	}
+	for _, s := range p.order {
+		if strings.HasPrefix(s.name, "redis_") {
+			p.say(Needless, s, "", "does nothing without session_store_type = redis")
+		}
+	}
 	p.remark(Remark{Kind: Changed, To: "session.store", Text: "sessions are in a file of one process, bolt:./cloakroom.db, no longer in cookies: for several processes write a redis:// URL"})
 }
 
@@ -99,7 +104,7 @@ func (p *oauth2Proxy) redis() string {
 	}
 	hosts, user, tls := p.redisHosts("redis_connection_url")
 	database := "/0"
-	if u, err := url.Parse(s.text()); err == nil && len(u.Path) > 1 && !strings.ContainsAny(u.Path[1:], "/${}") {
+	if u, err := parseURL(s.text()); err == nil && len(u.Path) > 1 && !strings.ContainsFunc(u.Path[1:], func(c rune) bool { return c < '0' || c > '9' }) {
 		database = u.Path
 	}
 	scheme := map[bool]string{false: "redis", true: "rediss"}[tls]
@@ -114,16 +119,17 @@ func (p *oauth2Proxy) redisHosts(option string) (hosts, user string, tls bool) {
 	name, hidden := p.value("redis_username"), ""
 	if s != nil {
 		for _, v := range s.values {
-			u, err := url.Parse(v)
+			u, err := parseURL(v)
 			if err != nil || u.Host == "" || strings.ContainsAny(u.Host, "${}@/ ") {
 				continue
 			}
 			all = append(all, u.Host)
 			tls = tls || u.Scheme == "rediss"
-			if u.User != nil && name == "" {
-				name = literal(u.User.Username())
-			}
+			// A name without a password may be one that went astray.
 			if _, has := u.User.Password(); has && hidden == "" {
+				if name == "" {
+					name = literal(u.User.Username())
+				}
 				hidden = p.secret(&setting{name: option, at: s.at}, "REDIS_PASSWORD")
 			}
 		}

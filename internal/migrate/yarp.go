@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +62,7 @@ func (d *duende) remoteAPI(api yarpNode) {
 		r.timeout = brief(t)
 	}
 	prefix := d.frontend + strings.TrimSuffix(first("pathMatch"), "/")
-	u, err := url.Parse(first("targetUri", "remoteUrl"))
+	u, err := parseURL(first("targetUri", "remoteUrl"))
 	if err != nil || u.Host == "" || u.User != nil || !plainPath(prefix+"/") {
 		d.remark(Remark{Lost, api.name, at, "routes", "has a path or an address that cannot be read: write its route"})
 		return
@@ -210,7 +209,7 @@ func (r *route) required() {
 func (d *duende) yarpCluster(c yarpNode, r *route) string {
 	d.unread(c, "Destinations", "SessionAffinity", "HealthCheck", "HttpRequest", "Metadata")
 	c.node.get("Destinations").each(func(_ string, _ int, value *node) {
-		u, err := url.Parse(value.get("Address").scalar())
+		u, err := parseURL(value.get("Address").scalar())
 		if err == nil && u.Host != "" && u.User == nil {
 			r.upstream = append(r.upstream, literal(u.Scheme+"://"+u.Host+strings.TrimSuffix(u.Path, "/")))
 		}
