@@ -75,6 +75,8 @@ func TestAGuardOfApacheNeverBecomesWeaker(t *testing.T) {
 		{"below a guard", wiki + "<Location />\nAuthType openid-connect\nRequire claim groups:staff\n</Location>\n<Location /x>\nOIDCUnAuthAction 401\n</Location>", "claims"},
 		{"a later section that is wider", wiki + "<Location /x>\nRequire all granted\n</Location>\n<Location />\nAuthType openid-connect\nRequire claim groups:staff\n</Location>", "claims"},
 		{"a later section that is the same", within("Require valid-user") + "<Location /x>\nRequire claim groups:staff\n</Location>", "claims"},
+		{"a section that comes again", within("Require valid-user") + "<Location />\nRequire all granted\n</Location>\n<Location /x>\nRequire claim groups:staff\n</Location>", "claims"},
+		{"a pattern with a colon", within("Require claim groups~^st:"), "nobody"},
 		{"a proxy for everybody", within("Require valid-user") + "<Proxy *>\nRequire all granted\n</Proxy>", "required"},
 		{"rules of Apache 2.2", wiki + "<Location /x>\nOrder deny,allow\nDeny from all\n</Location>", "nobody"},
 		{"either", within("Require valid-user\nSatisfy any"), "nobody"},
@@ -125,6 +127,25 @@ func TestAGuardOfOAuth2ProxyNeverBecomesWeaker(t *testing.T) {
 				t.Errorf("lets in: %s, want %s\n%s", verdict(r), row.want, result.Config)
 			}
 		})
+	}
+}
+
+func TestArgumentsGoBeforeTheEnvironmentAndThatBeforeFiles(t *testing.T) {
+	t.Parallel()
+	in := migrate.Input{Documents: []migrate.Document{{Name: "gate.cfg", Text: gate + "email_domains = '*'\nscope = 'file'\nredirect_url = 'https://file.example.com/oauth2/callback'\n"}}}
+	in.Documents[0].Text = strings.Replace(in.Documents[0].Text, "redirect_url = \"https://app.example.com/oauth2/callback\"\n", "", 1)
+	in.Environ = []string{"OAUTH2_PROXY_SCOPE=environment", "OAUTH2_PROXY_CLIENT_ID=environment", "PATH=/bin"}
+	in.Args = []string{"--scope=arguments"}
+	result, err := migrate.OAuth2Proxy(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, _, err := check(t, result.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.Provider; !slices.Contains(got.Scopes, "arguments") || got.ClientID != "environment" || cfg.PublicURL.Host != "file.example.com" {
+		t.Errorf("scopes %q, client %q, public_url %s", got.Scopes, got.ClientID, cfg.PublicURL)
 	}
 }
 

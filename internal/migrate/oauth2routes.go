@@ -175,7 +175,7 @@ func (p *oauth2Proxy) openings() map[string]opening {
 				method, pattern = strings.ToUpper(before), after
 			}
 			paths := plainPaths(pattern)
-			if strings.HasSuffix(method, "!") || method != "" && !slices.Contains(append(otherMethods(nil), "HEAD"), method) {
+			if method != "" && !slices.Contains(append(otherMethods(nil), "HEAD"), method) {
 				paths = nil
 			}
 			if len(paths) == 0 {
