@@ -3,11 +3,13 @@ package framing
 import (
 	"bufio"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -192,4 +194,49 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 	})
+}
+
+// interrupted calls for something as soon as the other side has answered.
+type interrupted struct {
+	net.Conn
+	answered func()
+}
+
+func (c interrupted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.answered()
+	return n, err
+}
+
+// When another process has the socket, this one still serves whom it has accepted.
+func TestWhoShakesHandsIsServedThoughNobodyAcceptsAnyMore(t *testing.T) {
+	plain, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lender := httptest.NewTLSServer(nil)
+	lender.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(lender.Certificate())
+	l := Listen(t.Context(), plain, Config{TLS: &tls.Config{Certificates: lender.TLS.Certificates, MinVersion: tls.VersionTLS12}})
+	t.Cleanup(func() { _ = l.Close() })
+	raw, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", plain.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	client := tls.Client(interrupted{raw, func() { _ = plain.Close() }}, &tls.Config{RootCAs: roots, ServerName: "example.com", MinVersion: tls.VersionTLS12})
+	shaken := make(chan error, 1)
+	go func() { shaken <- client.HandshakeContext(t.Context()) }()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatalf("the connection was dropped: %v", err)
+	}
+	defer c.Close()
+	if err := <-shaken; err != nil {
+		t.Error(err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("then Accept returned %v", err)
+	}
 }
