@@ -15,7 +15,7 @@ import (
 func (s *surroundings) backupCommand() *cobra.Command {
 	var overwrite, asJSON bool
 	cmd := s.takesConfig(&cobra.Command{
-		Use:   "backup file",
+		Use:   "backup FILE",
 		Short: "Copy the session store while the gateway runs",
 		Long: "Copy the file of session.store, as it is at one moment. The running gateway, which has it open,\n" +
 			"is asked over the admin listener that the configuration names, with admin.token, and serves on\n" +

@@ -30,7 +30,7 @@ func (s *surroundings) doctorCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		report, err := s.examine(cmd.Context())
-		write := printReport
+		write := s.coloursOf(s.stdout).printReport
 		if asJSON {
 			write = printReportJSON
 		}
@@ -59,13 +59,14 @@ func (s *surroundings) examine(ctx context.Context) (doctor.Report, error) {
 }
 
 // printReport writes a line for each check, and below it what to do.
-func printReport(out io.Writer, r doctor.Report) error {
+func (c colours) printReport(out io.Writer, r doctor.Report) error {
+	shade := map[doctor.Verdict]string{doctor.Pass: green, doctor.Warn: yellow, doctor.Fail: red}
 	width := 0
 	for _, l := range r.Lines {
 		width = max(width, len(l.Check))
 	}
 	for _, l := range r.Lines {
-		if _, err := fmt.Fprintf(out, "%s  %-*s  %s\n", l.Verdict, width, l.Check, l.Found); err != nil {
+		if _, err := fmt.Fprintf(out, "%s  %-*s  %s\n", c.paint(shade[l.Verdict], string(l.Verdict)), width, l.Check, l.Found); err != nil {
 			return err
 		}
 		if l.Remedy == "" {

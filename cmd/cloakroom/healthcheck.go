@@ -11,7 +11,8 @@ import (
 )
 
 func (s *surroundings) healthcheckCommand() *cobra.Command {
-	return s.takesConfig(&cobra.Command{
+	var asJSON bool
+	cmd := s.takesConfig(&cobra.Command{
 		Use:   "healthcheck",
 		Short: "Ask the running gateway's admin listener whether it lives",
 		Long: "Ask the running gateway's admin listener, which the configuration names, whether the\n" +
@@ -23,12 +24,22 @@ func (s *surroundings) healthcheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.healthcheck(cmd.Context(), cfg.Admin.Listen)
+			if err := healthcheck(cmd.Context(), cfg.Admin.Listen); err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(s.stdout, map[string]bool{"healthy": true})
+			}
+			_, err = fmt.Fprintln(s.stdout, "healthy")
+			return err
 		},
 	})
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
+	return cmd
 }
 
-func (s *surroundings) healthcheck(ctx context.Context, listen string) error {
+// healthcheck is nil if the process lives.
+func healthcheck(ctx context.Context, listen string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(listen)+"/healthz", nil)
@@ -48,6 +59,5 @@ func (s *surroundings) healthcheck(ctx context.Context, listen string) error {
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("healthcheck: status %d: %s", res.StatusCode, body)
 	}
-	_, err = fmt.Fprintln(s.stdout, "healthy")
-	return err
+	return nil
 }

@@ -16,7 +16,8 @@ func (s *surroundings) keysCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	keys.AddCommand(&cobra.Command{
+	var asJSON bool
+	fresh := &cobra.Command{
 		Use:   "new",
 		Short: "Print a fresh key for session.keys",
 		Long: "Print a fresh key for session.keys: 32 random bytes in base64.\n\n" +
@@ -26,9 +27,14 @@ func (s *surroundings) keysCommand() *cobra.Command {
 		Example: "  cloakroom keys new > /run/secrets/cloakroom-key",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if asJSON {
+				return printJSON(s.stdout, map[string]string{"key": config.NewKey()})
+			}
 			_, err := fmt.Fprintln(s.stdout, config.NewKey())
 			return err
 		},
-	})
+	}
+	fresh.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
+	keys.AddCommand(fresh)
 	return keys
 }

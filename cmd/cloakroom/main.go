@@ -87,7 +87,10 @@ func (s *surroundings) root() *cobra.Command {
 			return cmd.Help()
 		},
 	}
-	root.AddCommand(s.runCommand(), s.demoCommand(), s.checkCommand(), s.doctorCommand(), s.migrateCommand(), s.keysCommand(), s.configCommand(), s.sessionsCommand(), s.backupCommand(), s.restoreCommand(), s.compactCommand(), s.healthcheckCommand(), s.versionCommand())
+	root.AddCommand(
+		s.runCommand(), s.demoCommand(), s.checkCommand(), s.doctorCommand(), s.migrateCommand(), s.keysCommand(), s.configCommand(),
+		s.sessionsCommand(), s.backupCommand(), s.restoreCommand(), s.compactCommand(), s.healthcheckCommand(), s.manCommand(), s.versionCommand(),
+	)
 	return root
 }
 

@@ -12,7 +12,7 @@ import (
 func (s *surroundings) restoreCommand() *cobra.Command {
 	var yes, leaveOut, asJSON bool
 	cmd := s.takesConfig(&cobra.Command{
-		Use:   "restore file",
+		Use:   "restore FILE",
 		Short: "Put a backup in the place of the session store",
 		Long: "Put a backup in the place of the file of session.store. The gateway has to be stopped. The backup\n" +
 			"is checked first, and the store that was there stays beside it under another name.\n\n" +

@@ -12,16 +12,27 @@ import (
 var version = ""
 
 func (s *surroundings) versionCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Print version, commit and Go version",
 		Example: "  cloakroom version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if asJSON {
+				return printJSON(s.stdout, struct {
+					Version  string `json:"version"`
+					Commit   string `json:"commit"`
+					Go       string `json:"go"`
+					Platform string `json:"platform"`
+				}{release(), commit(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH})
+			}
 			_, err := fmt.Fprintf(s.stdout, "cloakroom %s\ncommit %s\n%s %s/%s\n", release(), commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
+	return cmd
 }
 
 // release is the version of this binary: the linker's, else the module's, else "devel".

@@ -6,8 +6,23 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/goccy/go-yaml"
+
 	"github.com/cloakroom-bff/cloakroom/internal/secret"
 )
+
+// JSON is YAML as JSON, with the keys in the same order.
+func (c *Config) JSON() ([]byte, error) {
+	text, err := yaml.YAMLToJSON(c.effective)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, text, "", "  "); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return out.Bytes(), nil
+}
 
 // printed writes the tree as YAML, in the order of the description and with what it leaves
 // out. It is made of what was written and not of what that came to, so that a reference
