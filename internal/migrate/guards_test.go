@@ -163,6 +163,7 @@ func TestASkippedPathOpensNoMoreThanItsExpression(t *testing.T) {
 		{"GET=^/health$", []string{"GET /health"}, []string{"/", "POST PUT PATCH DELETE OPTIONS /health"}},
 		{"^/.*", []string{"/"}, nil},
 		{"health", nil, []string{"/"}},
+		{"/health$", nil, []string{"/"}},
 		{"^/a|b$", nil, []string{"/"}},
 		{"^/v[0-9]+/x$", nil, []string{"/"}},
 		{"^/(a|b)/", nil, []string{"/"}},

@@ -166,11 +166,18 @@ func parseURL(s string) (*url.URL, error) {
 
 var errNoURL = errors.New("migrate: no URL")
 
-// addressed writes an address of the provider. One with a password is left out.
+// addressed writes an address of the provider. One with a password is left out, and an http
+// one off this machine cannot be kept.
 func (m *migration) addressed(s *setting, key, value string) {
-	if u, err := parseURL(value); !strings.Contains(value, "${env:") && (err != nil || u.User != nil) {
+	u, err := parseURL(value)
+	switch {
+	case strings.Contains(value, "${env:"):
+	case err != nil || u.User != nil:
 		m.say(Lost, s, key, "is no address, or has a user name in it: write it without")
 		return
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		value = "https" + value[len("http"):]
+		m.todo(key, "was http, which is for loopback only: give the provider TLS, and an issuer that says so")
 	}
 	m.draft.set(key, value)
 }

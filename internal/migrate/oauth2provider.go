@@ -124,14 +124,10 @@ func presetOf(issuer string) string {
 	return ""
 }
 
-// issuer writes the issuer. An http one off this machine cannot be kept.
+// issuer writes the issuer, which may be that of a preset.
 func (m *migration) issuer(s *setting, issuer string) {
 	if issuer == "" {
 		return
-	}
-	if u, err := parseURL(issuer); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
-		issuer = "https" + strings.TrimPrefix(issuer, "http")
-		m.todo("provider.issuer", "the issuer was http, which is for loopback only: give the provider TLS, and an issuer that says so")
 	}
 	if s == nil {
 		m.draft.set("provider.issuer", issuer)
