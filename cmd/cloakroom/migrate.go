@@ -112,7 +112,7 @@ func (s *surroundings) migrate(m migration, in migrate.Input, files []string, re
 			Remarks []migrate.Remark `json:"remarks"`
 		}{string(result.Config), result.Remarks})
 	} else {
-		err = printRemarks(remarks, result)
+		err = s.coloursOf(remarks).printRemarks(remarks, result)
 	}
 	if err != nil {
 		return err
@@ -142,13 +142,15 @@ func writeNew(name string, text []byte) error {
 
 // printRemarks writes a line for each remark: what became of it, where it stood, where it
 // is now, and why.
-func printRemarks(out io.Writer, r migrate.Result) error {
+func (c colours) printRemarks(out io.Writer, r migrate.Result) error {
+	shade := map[migrate.Kind]string{migrate.Lost: red, migrate.Unknown: red, migrate.Todo: yellow, migrate.Changed: yellow, migrate.Carried: green, migrate.Needless: green}
 	option, to := 0, 0
 	for _, remark := range r.Remarks {
 		option, to = max(option, min(len(remark.Option), 40)), max(to, min(len(remark.To), 30))
 	}
 	for _, remark := range r.Remarks {
-		line := fmt.Sprintf("%-8s  %-*s  %-*s  %s", remark.Kind, option, remark.Option, to, remark.To, remark.Text)
+		kind := c.paint(shade[remark.Kind], fmt.Sprintf("%-8s", remark.Kind))
+		line := fmt.Sprintf("%s  %-*s  %-*s  %s", kind, option, remark.Option, to, remark.To, remark.Text)
 		if remark.At != "" {
 			line += " (" + remark.At + ")"
 		}
