@@ -171,6 +171,9 @@ func (b *browser) exchange(req *http.Request, sameSite bool) page {
 	defer b.mu.Unlock()
 	for _, c := range res.Cookies() {
 		b.strict[c.Name] = c.SameSite == http.SameSiteStrictMode
+		if c.Name == "cloakroom" && c.Value != "" {
+			hauled.hideTicket(b.home, c.Value)
+		}
 	}
 	b.seen = append(b.seen, sighting{req.Method + " " + req.URL.Path, req.URL.String(), res.Header, string(body)})
 	return page{req.URL, res.StatusCode, res.Header, string(body)}

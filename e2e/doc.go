@@ -37,5 +37,8 @@
 //
 // Whatever a test does, it ends with a search: every code and token that the provider
 // ever made, and the ticket, in the gateway's logs, its store file and its metrics, in what
-// the browser saw and in what the upstream got.
+// the browser saw and in what the upstream got. When all tests are over, the logs, audit
+// lines, panics, traces, metrics and explanations of all their gateways are searched once more,
+// for every code, token, verifier and secret that any of the providers made or heard, and every
+// ticket.
 package e2e

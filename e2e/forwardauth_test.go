@@ -79,7 +79,7 @@ func (s *ingress) configure() {
 	s.gateway.write("config.yaml", fmt.Appendf(nil, `
 public_url: %s
 listen: %q
-admin: {listen: %q}
+admin: {listen: %q, token: the-operators-token-of-these-tests}
 forward_auth: {listen: %q}
 trusted_proxies: [127.0.0.0/8]
 provider:

@@ -29,6 +29,8 @@ type gateway struct {
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when cmd is over
 	exit error         // of cmd; read it after gone
+
+	landed bool // what it showed is in the haul
 }
 
 // client is how a provider knows the gateway, with further lines of the configuration.
@@ -63,7 +65,7 @@ func (g *gateway) configure(c client, upstream string) {
 	g.write("config.yaml", fmt.Appendf(nil, `
 public_url: %s
 listen: %q
-admin: {listen: %q}
+admin: {listen: %q, token: the-operators-token-of-these-tests}
 provider:
   issuer: %s
   client_id: %s
@@ -166,6 +168,7 @@ func (g *gateway) kill() {
 // stop is SIGTERM, after which the gateway must end well and soon.
 func (g *gateway) stop() {
 	g.t.Helper()
+	g.show()
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		g.t.Fatal(err)
 	}
@@ -181,8 +184,13 @@ func (g *gateway) stop() {
 
 // end is for the cleanup: nothing that a test started outlives it.
 func (g *gateway) end() {
+	g.show()
 	_ = g.cmd.Process.Kill() // an error says that it is over already
 	<-g.gone
+	if !g.landed { // the cleanup of its last life: all others have been
+		g.landed = true
+		g.land()
+	}
 }
 
 func (g *gateway) logFile() string { return filepath.Join(g.dir, "gateway.log") }

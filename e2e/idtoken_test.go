@@ -74,6 +74,9 @@ func listen(t *testing.T, app string) *devidp.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(op.Close)
+	t.Cleanup(func() {
+		op.Close()
+		hauled.hideAllOf(op)
+	})
 	return op
 }

@@ -69,6 +69,7 @@ func startLens(t *testing.T, endpoint string, transport http.RoundTripper) *lens
 		}
 		l.mu.Lock()
 		l.forms = append(l.forms, form)
+		hauled.hideForm(form)
 		lost := l.lose > 0
 		if lost {
 			l.lose--
@@ -97,6 +98,7 @@ func (l *lens) note(grant string, status int, body []byte) {
 	for _, token := range []string{a.Access, a.Refresh, a.ID} {
 		if token != "" {
 			l.gave = append(l.gave, token)
+			hauled.hide(token)
 		}
 	}
 	if grant == "refresh_token" {

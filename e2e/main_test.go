@@ -34,7 +34,11 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	binary = filepath.Join(dir, "cloakroom")
+	binary, hauled.dir = filepath.Join(dir, "cloakroom"), filepath.Join(dir, "haul")
+	if err := os.Mkdir(hauled.dir, 0o700); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "../cmd/cloakroom")
@@ -44,6 +48,12 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
+	report, err := hauled.search()
+	fmt.Fprintln(os.Stderr, report)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "searching for secrets:", err)
+		code = 1
+	}
 	if err := scores.publish(os.Getenv("E2E_TABLE")); err != nil {
 		fmt.Fprintln(os.Stderr, "writing the table of scenarios:", err)
 		return 1

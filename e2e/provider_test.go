@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -42,7 +43,7 @@ func startProvider(t *testing.T, app string, env ...string) *provider {
 	if _, err := os.Stat("provider/node_modules/oidc-provider"); err != nil {
 		missing(t, "oidc-provider", "npm ci --prefix e2e/provider")
 	}
-	cmd := exec.CommandContext(t.Context(), node, "provider.mjs")
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), node, "provider.mjs") // the cleanup asks it a last question
 	cmd.Dir = "provider"
 	cmd.Env = append(append(os.Environ(), "APP="+app), env...)
 	cmd.Stderr = t.Output()
@@ -56,7 +57,11 @@ func startProvider(t *testing.T, app string, env ...string) *provider {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	p := &provider{t: t}
 	t.Cleanup(func() {
+		if p.issuer != "" {
+			p.confess()
+		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
@@ -71,7 +76,23 @@ func startProvider(t *testing.T, app string, env ...string) *provider {
 	if hello.Issuer == "" {
 		t.Fatal("the provider ended before it said where it listens")
 	}
-	return &provider{t: t, issuer: hello.Issuer}
+	p.issuer = hello.Issuer
+	return p
+}
+
+// confess tells the haul all that the provider made and heard.
+func (p *provider) confess() {
+	res, err := http.Get(p.issuer + "/control/minted") //nolint:noctx // the test's context has ended
+	if err != nil {
+		p.t.Errorf("the provider does not say what it made: %v", err)
+		return
+	}
+	defer res.Body.Close()
+	var all []string
+	if err := json.NewDecoder(res.Body).Decode(&all); err != nil {
+		p.t.Errorf("the provider does not say what it made: %v", err)
+	}
+	hauled.hide(all...)
 }
 
 // client is the registration that provider.mjs holds.

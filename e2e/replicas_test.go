@@ -147,7 +147,7 @@ func (f *fleet) configuration(s setting, listen, admin, store string) string {
 	return fmt.Sprintf(`
 public_url: %s
 listen: %q
-admin: {listen: %q}
+admin: {listen: %q, token: the-operators-token-of-these-tests}
 provider:
   issuer: %s
   client_id: cloakroom
@@ -188,7 +188,10 @@ func provide(t *testing.T, app string) *devidp.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(op.Close)
+	t.Cleanup(func() {
+		op.Close()
+		hauled.hideAllOf(op)
+	})
 	return op
 }
 

@@ -60,7 +60,7 @@ func TestGRPCsOwnSuitePassesThrough(t *testing.T) {
 public_url: %s
 listen: %q
 tls: {cert_file: tls.pem, key_file: tls.key}
-admin: {listen: %q}
+admin: {listen: %q, token: the-operators-token-of-these-tests}
 provider:
   issuer: %s
   client_id: cloakroom

@@ -38,7 +38,7 @@ func secureGateway(t *testing.T, upstream string) *gateway {
 public_url: %s
 listen: %q
 tls: {cert_file: tls.crt, key_file: tls.key}
-admin: {listen: %q}
+admin: {listen: %q, token: the-operators-token-of-these-tests}
 provider: {issuer: %s, client_id: cloakroom, client_secret: %s}
 session:
   store: bolt:./cloakroom.db

@@ -9,7 +9,7 @@
 // Refresh tokens rotate at every use. Below /control the suite finds
 //
 //   GET  /control/stats      what was asked, how often, and how it ended
-//   GET  /control/minted     every code and token that ever left, to search for
+//   GET  /control/minted     every code and token that ever left, and every verifier that came, to search for
 //   POST /control/lifetime   {"access": 60}: seconds, for access tokens from now on
 import { createServer } from 'node:http';
 import { Provider, interactionPolicy } from 'oidc-provider';
@@ -131,6 +131,8 @@ function makeProvider(issuer) {
   });
 
   const present = (ctx) => {
+    const verifier = ctx.oidc?.params?.code_verifier;
+    if (verifier) minted.add(verifier);
     const token = ctx.oidc?.params?.refresh_token;
     if (token) presented.set(token, (presented.get(token) ?? 0) + 1);
   };
