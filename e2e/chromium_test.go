@@ -103,6 +103,11 @@ func (b *tab) watch() {
 }
 
 func (b *tab) see(s sighting) {
+	for _, line := range s.header["Set-Cookie"] {
+		if ticket := ticketLine.FindStringSubmatch(line); ticket != nil {
+			hauled.hide(ticket[1])
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.seen = append(b.seen, s)

@@ -60,6 +60,9 @@ func (h *haul) hideTicket(origin, ticket string) {
 	h.tickets[origin] = ticket
 }
 
+// ticketLine is a Set-Cookie that gives a browser its ticket.
+var ticketLine = regexp.MustCompile(`^(?:__Host-Http-)?cloakroom=([^;]+)`)
+
 // hideAllOf notes what a development provider made and heard.
 func (h *haul) hideAllOf(op *devidp.Server) {
 	h.hide(op.Tokens()...)

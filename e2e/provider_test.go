@@ -82,17 +82,19 @@ func startProvider(t *testing.T, app string, env ...string) *provider {
 
 // confess tells the haul all that the provider made and heard.
 func (p *provider) confess() {
-	res, err := http.Get(p.issuer + "/control/minted") //nolint:noctx // the test's context has ended
-	if err != nil {
-		p.t.Errorf("the provider does not say what it made: %v", err)
-		return
+	for _, what := range []string{"minted", "heard"} {
+		res, err := http.Get(p.issuer + "/control/" + what) //nolint:noctx // the test's context has ended
+		if err != nil {
+			p.t.Errorf("the provider does not say what it %s: %v", what, err)
+			return
+		}
+		var all []string
+		if err := json.NewDecoder(res.Body).Decode(&all); err != nil {
+			p.t.Errorf("the provider does not say what it %s: %v", what, err)
+		}
+		_ = res.Body.Close()
+		hauled.hide(all...)
 	}
-	defer res.Body.Close()
-	var all []string
-	if err := json.NewDecoder(res.Body).Decode(&all); err != nil {
-		p.t.Errorf("the provider does not say what it made: %v", err)
-	}
-	hauled.hide(all...)
 }
 
 // client is the registration that provider.mjs holds.

@@ -58,8 +58,8 @@ func (s *stage) search() {
 	if holds(metrics, secrets) >= 0 {
 		s.t.Error("the metrics hold a secret")
 	}
-	if !strings.Contains(s.gateway.traces(), "GET /api/") { // which lie among the files
-		s.t.Error("the calls of the API are in no trace")
+	if !strings.Contains(s.gateway.traces(), "GET bff") { // which lie among the files
+		s.t.Error("the login is in no trace")
 	}
 	searchSightings(s.t, s.browser.seen, minted)
 	searchUpstream(s.t, s.upstream.got(), secrets)

@@ -11,7 +11,6 @@ import (
 // enter lets a request through a route, or says why not. Nothing goes out without what the
 // route names: a token it cannot have is an error, never a request without one.
 func (g *Gateway) enter(x *exchange, r *http.Request, rt *route) error {
-	x.route = rt
 	err := g.authorise(x, r, rt)
 	switch {
 	case err != nil:
@@ -28,6 +27,7 @@ func (g *Gateway) enter(x *exchange, r *http.Request, rt *route) error {
 
 // authorise finds the session of a request and the token that its route names.
 func (g *Gateway) authorise(x *exchange, r *http.Request, rt *route) error {
+	x.route = rt
 	if rt.AllowBearer && g.bringsBearer(r) {
 		x.bearer, x.kind = true, NoToken
 		return nil

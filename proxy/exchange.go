@@ -39,6 +39,8 @@ type exchange struct {
 
 	upgraded func(net.Conn) net.Conn // takes over the connection of a WebSocket; nil: it is none
 
+	step session.Step // how its token was come by, as it was foreseen; for the trace
+
 	replayed bool // sent to the upstream twice, since it refused the first token
 
 	opened time.Time // when it became a stream; zero: it is none

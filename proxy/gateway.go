@@ -213,6 +213,8 @@ type Served struct {
 	Replayed bool
 	// Took is the time to the end of the answer; of a stream, to its beginning.
 	Took time.Duration
+	// Decided is nil without a Tracer, or where no route was found.
+	Decided *Decided
 }
 
 // Gateway is an http.Handler. It is safe for concurrent use.

@@ -33,7 +33,7 @@ func (g *Gateway) finish(x *exchange, r *http.Request, panicked any) {
 	if !x.opened.IsZero() {
 		took = x.opened.Sub(x.began) // an hour of a WebSocket is no slow answer
 	}
-	served := Served{Route: x.name, Method: r.Method, Status: x.status, Code: string(x.code), Replayed: x.replayed, Took: took}
+	served := Served{Route: x.name, Method: r.Method, Status: x.status, Code: string(x.code), Replayed: x.replayed, Took: took, Decided: g.decided(x, r)}
 	if g.cfg.Observe != nil {
 		g.cfg.Observe(served)
 	}

@@ -39,6 +39,7 @@ func (rt *route) kind(s *session.Session) TokenKind {
 // session may use the route.
 func (g *Gateway) fetch(ctx context.Context, x *exchange, rt *route) error {
 	x.kind = rt.kind(x.who)
+	g.foreseeStep(x, rt)
 	var at session.AccessToken
 	var err error
 	if x.who != nil {

@@ -9,7 +9,8 @@
 // Refresh tokens rotate at every use. Below /control the suite finds
 //
 //   GET  /control/stats      what was asked, how often, and how it ended
-//   GET  /control/minted     every code and token that ever left, and every verifier that came, to search for
+//   GET  /control/minted     every code and token that ever left, to search for
+//   GET  /control/heard      every code_verifier that ever came, likewise
 //   POST /control/lifetime   {"access": 60}: seconds, for access tokens from now on
 import { createServer } from 'node:http';
 import { Provider, interactionPolicy } from 'oidc-provider';
@@ -62,6 +63,7 @@ policy.get('login').checks.add(new interactionPolicy.Check('acr_values', 'anothe
 
 // What the suite counts.
 const minted = new Set();
+const heard = new Set();
 const presented = new Map(); // refresh token → how often it came
 const stats = { authorizations: 0, codes: 0, refreshes: 0, refused: 0, revocations: 0, logout_tokens: 0, logouts_failed: 0 };
 
@@ -132,7 +134,7 @@ function makeProvider(issuer) {
 
   const present = (ctx) => {
     const verifier = ctx.oidc?.params?.code_verifier;
-    if (verifier) minted.add(verifier);
+    if (verifier) heard.add(verifier);
     const token = ctx.oidc?.params?.refresh_token;
     if (token) presented.set(token, (presented.get(token) ?? 0) + 1);
   };
@@ -181,6 +183,8 @@ async function control(path, request, response) {
       return answer({ ...stats, live_refresh_tokens: liveRefreshTokens(), most_presentations: Math.max(0, ...presented.values()) });
     case 'GET /control/minted':
       return answer([...minted]);
+    case 'GET /control/heard':
+      return answer([...heard]);
     case 'POST /control/lifetime':
       Object.assign(lifetime, JSON.parse(await bodyOf(request)));
       return answer(lifetime);

@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -56,5 +57,49 @@ func TestAnOperatorWithTheAdminTokenIsToldWhatBecomesOfARequest(t *testing.T) {
 	}
 	if last := lines[len(lines)-1]; last["session"] != e.Session.ID || last["by"] != "127.0.0.1" || last["status"] != 200.0 {
 		t.Errorf("audited %v", last)
+	}
+}
+
+// What an operator is told who asks is also in the trace of a request that nobody asked about.
+func TestATraceHasWhatWasDecided(t *testing.T) {
+	to := newReceiver(t)
+	h := newHouse(t, func(http.ResponseWriter, *http.Request) {}, "telemetry: {otlp_endpoint: "+to.URL+"}")
+	c := browser(t)
+	h.call(c, "/api/nobody")
+	h.signIn(c)
+	h.call(c, "/api/fresh")
+	h.expire()
+	h.call(c, "/api/expired")
+	h.call(c, "/open/")
+	h.halt()
+	var told []string
+	for _, name := range []string{"GET /api/", "GET /open/"} {
+		for _, span := range to.named(name) {
+			for _, event := range span.GetEvents() {
+				facts := map[string]string{}
+				for _, a := range event.GetAttributes() {
+					facts[strings.TrimPrefix(a.GetKey(), "cloakroom.")] = a.GetValue().GetStringValue()
+				}
+				delete(facts, "csrf.why")
+				names := slices.Sorted(maps.Keys(facts))
+				line := event.GetName()
+				for _, name := range names {
+					line += " " + name + "=" + facts[name]
+				}
+				told = append(told, line)
+			}
+		}
+	}
+	live := " session.age= session.expires_in= session.idle_expires_in= session.state=live"
+	want := []string{
+		"explain csrf.verdict=not_asked request.class=fetch session.state=none token.kind=user",
+		"explain csrf.verdict=believed request.class=fetch" + live + " token.decision=fresh token.kind=user",
+		"explain csrf.verdict=believed request.class=fetch" + live + " token.decision=waits token.kind=user",
+		"explain csrf.verdict=not_asked request.class=fetch session.state=not_asked token.kind=none",
+	}
+	slices.Sort(told)
+	slices.Sort(want)
+	if !slices.Equal(told, want) {
+		t.Errorf("told\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -120,6 +121,30 @@ func (t *Tracer) Answered(ctx context.Context, s proxy.Served) {
 	if s.Status >= 500 {
 		span.SetStatus(codes.Error, s.Code)
 	}
+	if s.Decided != nil {
+		span.AddEvent("explain", trace.WithAttributes(explanationOf(s.Decided)...))
+	}
+}
+
+// explanationOf is what was decided of a request, by the names of docs/explain.md.
+func explanationOf(d *proxy.Decided) []attribute.KeyValue {
+	all := []attribute.KeyValue{
+		attribute.String("cloakroom.request.class", d.Class),
+		attribute.String("cloakroom.csrf.verdict", d.CSRF),
+		attribute.String("cloakroom.csrf.why", d.CSRFWhy),
+		attribute.String("cloakroom.session.state", d.Session),
+		attribute.String("cloakroom.token.kind", d.Token),
+	}
+	if d.Session == "live" {
+		all = append(all,
+			attribute.Int64("cloakroom.session.age", int64(d.Age/time.Second)),
+			attribute.Int64("cloakroom.session.idle_expires_in", int64(d.IdleLeft/time.Second)),
+			attribute.Int64("cloakroom.session.expires_in", int64(d.Remaining/time.Second)))
+	}
+	if d.Decision != "" {
+		all = append(all, attribute.String("cloakroom.token.decision", string(d.Decision)))
+	}
+	return all
 }
 
 // Upstream implements proxy.Tracer.
