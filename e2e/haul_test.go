@@ -89,7 +89,7 @@ func (g *gateway) show() {
 	default:
 	}
 	for _, path := range []string{"/metrics", "/readyz", "/sessions", "/sessions?limit=1"} {
-		g.ask(g.admin+path, "", http.Header{"Authorization": {"Bearer " + operatorsToken}})
+		g.hear(g.admin+path, "", http.Header{"Authorization": {"Bearer " + operatorsToken}})
 	}
 	public := publicLine.FindSubmatch(g.config())
 	if public == nil {
@@ -102,7 +102,7 @@ func (g *gateway) show() {
 	_, host, _ := strings.Cut(origin, "://")
 	for _, path := range []string{"/api/orders", "/api/vault/x", "/", "/bff/user", "/bff/callback?code=x&state=y"} {
 		for _, site := range []string{"same-origin", "cross-site"} {
-			answer := g.ask(g.url+path, host, http.Header{"X-Cloakroom-Explain": {operatorsToken}, "Cookie": {"cloakroom=" + ticket}, "Sec-Fetch-Site": {site}})
+			answer := g.hear(g.url+path, host, http.Header{"X-Cloakroom-Explain": {operatorsToken}, "Cookie": {"cloakroom=" + ticket}, "Sec-Fetch-Site": {site}})
 			if bytes.Contains(answer, []byte(`"csrf"`)) {
 				hauled.mu.Lock()
 				hauled.explains++
@@ -125,9 +125,9 @@ func (g *gateway) config() []byte {
 	return data
 }
 
-// ask keeps the answer to one request, if there is one: many a gateway is at odds with its
+// hear keeps the answer to one request, if there is one: many a gateway is at odds with its
 // surroundings when a test is over.
-func (g *gateway) ask(address, host string, header http.Header) []byte {
+func (g *gateway) hear(address, host string, header http.Header) []byte {
 	client := http.Client{Timeout: 2 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	req, err := http.NewRequest(http.MethodGet, address, nil) //nolint:noctx // the test's context has ended
 	if err != nil {
