@@ -38,5 +38,13 @@
 // commit, which would cost most just when much has been deleted; the price is that Open,
 // and a commit that fails, walk the tree once, about a tenth of a second for a hundred
 // thousand sessions. The file is mapped with room to grow, so that growing seldom waits
-// for readers. It never shrinks: freed pages are used again.
+// for readers. It never shrinks by itself: freed pages are used again.
+//
+// # Copies
+//
+// [Store.Backup] copies the file while it is in use, [Save] keeps the copy, [Restore] puts
+// one back and [Compact] gives back room. What they write stands in a file of its own until
+// it is whole and synced; a rename then gives it its name. So at every moment, after a kill
+// or a full disk too, a name stands for a whole file. Open looks again after it has waited
+// for a file whether that still has its name.
 package boltstore
