@@ -34,7 +34,7 @@ func (c *Config) keys() []key {
 		}, nil, "", "How long what is under way may take when the process ends."},
 		{"admin", group{
 			{"listen", listenAddress(&c.Admin.Listen, false), "127.0.0.1:9090", "", "Where /healthz, /readyz, /metrics and the operator's API listen. Never for browsers."},
-			{"token", secretText(&c.Admin.Token), "", "", "Bearer token of the operator's API; needed off loopback."},
+			{"token", secretText(&c.Admin.Token), "", "", "Bearer token of the operator's API; needed off loopback. Whoever has it may also ask the gateway to explain a request: make it long and random."},
 		}, nil, "", "The operator's listener."},
 		{"forward_auth", group{
 			{"listen", listenAddress(&c.ForwardAuth.Listen, true), "", "", "The ingress's own entrance, such as :4181; empty is off."},
