@@ -68,7 +68,7 @@ func TestNothingIsLostWhileConfigurationAndBinaryChange(t *testing.T) {
 			for _, w := range append(slices.Clone(old), middle...) {
 				select {
 				case got := <-w.end:
-					t.Errorf("the %s ended: %q", w.name, got)
+					t.Fatalf("the %s ended: %q\n%s", w.name, got, tail(p.log()))
 				default:
 				}
 			}

@@ -78,8 +78,8 @@ func (a *App) listeners() []net.Listener {
 }
 
 // leave lets what was begun in this process come to its end, while another one has all that
-// is new: until the last connection is closed, ctx ends, the new process does, or
-// drain.restart has passed.
+// is new: until the last connection is closed, ctx ends, drain.restart has passed, or the
+// process is gone that has the store file.
 //
 // Nobody's request is lost on the way. Connections that wait to be accepted are the new
 // process's; one on which there may be another request closes with the answer to it, since
@@ -90,6 +90,10 @@ func (a *App) leave(ctx context.Context, next *handover.Successor, failed <-chan
 	a.log.Info("restart: this process stays until its last connection is over", "at_most", stays.String())
 	for _, l := range a.listeners() {
 		_ = l.Close() // the new process has its own copy
+	}
+	var lost <-chan struct{} // the process that has the store file; else nobody here needs the new one
+	if file, ok := a.store.(*movable); ok && file.lent.Load() != nil {
+		lost = next.Ended()
 	}
 	limit := time.NewTimer(stays)
 	defer limit.Stop()
@@ -105,8 +109,8 @@ func (a *App) leave(ctx context.Context, next *handover.Successor, failed <-chan
 	case <-ctx.Done():
 	case <-limit.C:
 		a.log.Warn("restart: connections are still open; they are closed", "waited", stays.String())
-	case <-next.Ended():
-		a.log.Error("restart: the new process has ended")
+	case <-lost:
+		a.log.Error("restart: the new process has ended, and the store file with it")
 	case err := <-failed:
 		return err
 	}
