@@ -129,7 +129,7 @@ func (g *gateway) config() []byte {
 // surroundings when a test is over.
 func (g *gateway) hear(address, host string, header http.Header) []byte {
 	client := http.Client{Timeout: 2 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	req, err := http.NewRequest(http.MethodGet, address, nil) //nolint:noctx // the test's context has ended
+	req, err := http.NewRequest(http.MethodGet, address, nil)
 	if err != nil {
 		return nil
 	}

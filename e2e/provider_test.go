@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A provider is oidc-provider in a Node process, with provider/provider.mjs around it.
@@ -83,7 +84,7 @@ func startProvider(t *testing.T, app string, env ...string) *provider {
 // confess tells the haul all that the provider made and heard.
 func (p *provider) confess() {
 	for _, what := range []string{"minted", "heard"} {
-		res, err := http.Get(p.issuer + "/control/" + what) //nolint:noctx // the test's context has ended
+		res, err := (&http.Client{Timeout: 5 * time.Second}).Get(p.issuer + "/control/" + what)
 		if err != nil {
 			p.t.Errorf("the provider does not say what it %s: %v", what, err)
 			return
