@@ -25,8 +25,9 @@ func FuzzMigrate(f *testing.F) {
 	f.Add(".cfg", []byte("a = [\"\\u00e4\", 'b', 1_000, true,]\n"))
 	f.Add(".json", []byte("{\"a:b\": [1, // x\n null, /* y */ ], }"))
 	f.Add(".conf", []byte("<Location \"/a b\">\n Require all \\\n granted\n</Location>"))
+	f.Add("\r\n", []byte("oauth2-proxy --client-id=3f9a --client-secret=seen"))
 	f.Fuzz(func(t *testing.T, ending string, text []byte) {
-		in := migrate.Input{Documents: []migrate.Document{{Name: "file" + strings.ReplaceAll(ending, "\n", ""), Text: string(text)}}}
+		in := migrate.Input{Documents: []migrate.Document{{Name: "file" + ending, Text: string(text)}}}
 		for _, read := range []func(migrate.Input) (migrate.Result, error){migrate.OAuth2Proxy, migrate.Duende, migrate.ModAuthOpenIDC} {
 			result, err := read(in)
 			if err != nil {
@@ -39,7 +40,7 @@ func FuzzMigrate(f *testing.F) {
 				t.Error("nothing became of it")
 			}
 			for _, r := range result.Remarks {
-				if strings.ContainsAny(r.Text+r.Option+r.To, "\n\r") {
+				if strings.ContainsAny(r.Text+r.Option+r.To+r.At, "\n\r") {
 					t.Errorf("a remark of several lines: %q", r)
 				}
 			}

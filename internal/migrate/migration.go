@@ -33,8 +33,9 @@ func (m *migration) say(kind Kind, s *setting, to, text string) {
 	m.remark(Remark{kind, s.name, s.at, to, text})
 }
 
-// remark adds a remark once.
+// remark adds a remark once. It is one line also if a file's name, which it may hold, is not.
 func (m *migration) remark(r Remark) {
+	r.Text, r.At = oneLine(r.Text), oneLine(r.At)
 	if !slices.Contains(m.remarks, r) {
 		m.remarks = append(m.remarks, r)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Kind says what became of a setting.
@@ -60,4 +61,14 @@ func shown(name string) string {
 		return "(no name)"
 	}
 	return name
+}
+
+// oneLine is s with a space in the place of each control character.
+func oneLine(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, s)
 }
