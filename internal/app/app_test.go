@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -56,17 +57,26 @@ func (b *safeBuffer) String() string {
 	return b.buf.String()
 }
 
+// freePort returns a port of 127.0.0.1 that nobody uses, from below those that outgoing
+// connections take: the tests' many clients would else sit on it before the gateway does.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(10_000)))
+		if err == nil {
+			defer l.Close()
+			return portOf(l)
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
 func newHouse(t *testing.T, upstream http.HandlerFunc, routes ...string) *house {
 	t.Helper()
 	h := &house{t: t, upstream: upstream, routes: routes, dir: t.TempDir(), log: &safeBuffer{}}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.origin = "http://localhost:" + portOf(l)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	h.origin = "http://localhost:" + freePort(t)
+	var err error
 	h.provider, err = devidp.Listen(devidp.Config{Clients: []devidp.Client{{
 		ID: "bff", Secret: "secret", RedirectURIs: []string{h.origin + "/bff/callback"},
 	}}})
