@@ -66,6 +66,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
+		if c.request, err = appendRequest(c.request[:0], req); err != nil {
+			t.keep(c) // Nothing is wrong with it, and another would do no better.
+			return nil, err
+		}
 		res, err := t.exchange(ctx, c, req)
 		if err == nil {
 			return res, nil
@@ -109,18 +113,18 @@ func (t *Transport) connect(ctx context.Context) (*conn, error) {
 // keep puts a connection aside for the next request.
 func (t *Transport) keep(c *conn) {
 	c.reused, c.since = true, time.Now()
+	if cap(c.request) > readBuffer { // One large request must not cost memory for long.
+		c.request = nil
+	}
 	if c.glance == nil || c.buffered.Buffered() > 0 || !t.idle.put(c, t.MaxIdle, t.IdleTimeout) {
 		_ = c.Close() // it is not needed any more
 	}
 }
 
-// exchange sends the request and reads the header of the answer. After an error the
+// exchange sends what stands in c.request and reads the header of the answer. After an error the
 // connection is good for nothing.
 func (t *Transport) exchange(ctx context.Context, c *conn, req *http.Request) (res *http.Response, err error) {
 	c.heard = false
-	if c.request, err = appendRequest(c.request[:0], req); err != nil {
-		return nil, err
-	}
 	// A client that leaves ends the exchange, whatever it waits for.
 	stop := context.AfterFunc(ctx, c.abort)
 	defer func() {

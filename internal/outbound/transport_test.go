@@ -411,8 +411,12 @@ func TestARequestThatCannotBeWrittenIsNotSent(t *testing.T) {
 		"a space in the target":   func(r *http.Request) { r.URL.Opaque = "/a HTTP/1.1" },
 		"a line break in it":      func(r *http.Request) { r.URL.RawQuery = "\r\nA: b" },
 	} {
-		s := play(t, plainOK)
+		s := play(t, plainOK, plainOK)
 		tr := to(t, s.host)
+		if got, err := fetched(t, tr, get(t, t.Context(), s.host)); got != "200 ok" || err != nil {
+			t.Fatalf("%s: %q, %v", name, got, err)
+		}
+		<-s.heard
 		r := get(t, t.Context(), s.host)
 		change(r)
 		if got, err := fetched(t, tr, r); err == nil {
@@ -420,6 +424,9 @@ func TestARequestThatCannotBeWrittenIsNotSent(t *testing.T) {
 		}
 		if len(s.heard) > 0 {
 			t.Errorf("%s: the upstream heard %q", name, <-s.heard)
+		}
+		if got, err := fetched(t, tr, get(t, t.Context(), s.host)); got != "200 ok" || err != nil || s.conns.Load() != 1 {
+			t.Errorf("%s: the next request got %q, %v, on connection %d", name, got, err, s.conns.Load())
 		}
 	}
 }
