@@ -4,6 +4,7 @@
 // the ratio holds although machines are noisy.
 //
 //	go run ./bench
+//	go run ./bench fill -store bolt:sessions.db -keys KEY -n 1000000 > cookies.txt
 //
 //	browser side                        measured                    upstream
 //	loader, 32 connections ─▶ bare proxy (a process)    ─▶ 1 KiB of JSON (a process)
@@ -40,6 +41,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 1 && args[0] == "bare" {
 		return serveBare(ctx, args[1])
+	}
+	if len(args) > 0 && args[0] == "fill" {
+		return fillCommand(ctx, args[1:], os.Stdout)
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 5, "how often each is measured")
