@@ -43,6 +43,7 @@ var house = []room{
 
 	{"internal/oidc", []string{
 		"session", "internal/secret", // Grant and the error classes
+		"internal/clientkey", // what the client signs with
 		"github.com/coreos/go-oidc/v3/...", "github.com/go-jose/go-jose/v4/...", "golang.org/x/oauth2/...", "golang.org/x/sync/...", "golang.org/x/time/...",
 	}, "the provider client answers to session and must not know who asks"},
 	{"proxy", []string{"session", "internal/oidc", "internal/outbound", "golang.org/x/net/...", "golang.org/x/time/..."}, "HTTP in, HTTP out: a store, the configuration file and the metrics are somebody else's"},
@@ -51,8 +52,9 @@ var house = []room{
 	{"internal/handover", nil, "it passes sockets on, whatever is served on them"},
 	{"internal/framing", nil, "it sees bytes of connections, and must judge them alike whoever serves"},
 	{"internal/secret", nil, "everybody may hold a secret, so a secret knows nobody"},
+	{"internal/clientkey", []string{"github.com/go-jose/go-jose/v4/..."}, "keys are read and put to use; what for is the caller's"},
 	{"internal/preset", nil, "data that both the configuration and the wiring read, so it knows neither"},
-	{"internal/config", []string{"internal/secret", "internal/preset", "github.com/goccy/go-yaml/..."}, "the file becomes values; what they mean is wired elsewhere"},
+	{"internal/config", []string{"internal/secret", "internal/preset", "internal/clientkey", "github.com/goccy/go-yaml/..."}, "the file becomes values; what they mean is wired elsewhere"},
 	{"internal/telemetry", []string{
 		"session", "proxy", "internal/oidc", // the events that it counts
 		"github.com/prometheus/client_golang/...", "go.opentelemetry.io/...",
@@ -61,7 +63,7 @@ var house = []room{
 	{"internal/demo", []string{"internal/devidp"}, "a demo API is an upstream like any other: it sees requests, not the gateway"},
 
 	{"internal/doctor", []string{
-		"internal/config", "internal/oidc", "internal/preset", // what is examined, and who asks the provider
+		"internal/clientkey", "internal/config", "internal/oidc", "internal/preset", // what is examined, and who asks the provider
 		"session", "session/boltstore", "session/redisstore",
 	}, "it looks at what others will meet, and nobody serves with it"},
 
@@ -71,7 +73,7 @@ var house = []room{
 		"session/...", "proxy", "internal/...",
 		"github.com/prometheus/client_golang/...", "go.opentelemetry.io/...", "golang.org/x/sync/...", "golang.org/x/time/...",
 	}, "the one place that wires, so that every other room can do without"},
-	{"cmd/cloakroom", []string{"internal/app", "internal/config", "internal/doctor", "internal/handover", "internal/migrate", "internal/telemetry", "github.com/spf13/cobra/...", "github.com/spf13/pflag"}, "commands read arguments and print; the work is done in internal/app"},
+	{"cmd/cloakroom", []string{"internal/app", "internal/clientkey", "internal/config", "internal/doctor", "internal/handover", "internal/migrate", "internal/telemetry", "github.com/spf13/cobra/...", "github.com/spf13/pflag"}, "commands read arguments and print; the work is done in internal/app"},
 
 	{"e2e", nil, "the binary is met from the outside"},
 	{"deploy", nil, "the recipes know the binary from the outside"},
