@@ -82,7 +82,7 @@ func (s *Session) exchange(ctx context.Context, t Target, urgent bool) (AccessTo
 func (s *Session) trade(ctx context.Context, subject AccessToken, t Target, urgent bool) (AccessToken, error) {
 	st := s.State()
 	return s.m.issue(ctx, st.Grant.Subject, urgent, st.bound(), func(ctx context.Context) (AccessToken, error) {
-		at, err := s.m.terms().Issuer.ExchangeToken(ctx, subject.Token, t)
+		at, err := s.m.terms().Issuer.ExchangeToken(ctx, subject, t)
 		if at.Expiry.IsZero() {
 			at.Expiry = subject.Expiry // what is not said to live longer does not
 		}

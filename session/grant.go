@@ -23,6 +23,11 @@ type Grant struct {
 	RefreshToken Token
 	IDToken      Token // the last one, whole: a hint for the logout
 
+	// ProofKey is the private key that tokens of this grant are bound to (RFC 9449), as text
+	// that the Refresher understands; empty: there is none. It is as secret as a token, and
+	// stays with the grant over refreshes, restarts and replicas.
+	ProofKey Token
+
 	// IssuedAt is the iat of the login's ID token, in whole seconds of the provider's clock;
 	// refreshes leave it. It says whether the login came before or after something else
 	// that happened at the provider. Zero means before everything.
@@ -51,6 +56,7 @@ type Renewal struct {
 	Access       AccessToken
 	RefreshToken Token // empty: the old one stays
 	IDToken      Token // empty: claims and the last ID token stay
+	ProofKey     Token // that the refresh has bound the grant to; empty: the old one stays
 }
 
 // Identity is what a verified ID token says.

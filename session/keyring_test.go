@@ -91,7 +91,7 @@ func TestABoxOpensOnlyWhatWasSealedForItsPurposeAndName(t *testing.T) {
 
 func TestATokenDoesNotPrint(t *testing.T) {
 	const text = "very-secret"
-	g := session.Grant{RefreshToken: text, IDToken: text, Access: map[session.Target]session.AccessToken{{}: {Token: text}}}
+	g := session.Grant{RefreshToken: text, IDToken: text, ProofKey: text, Access: map[session.Target]session.AccessToken{{}: {Token: text, Key: text}}}
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		fmt.Fprintf(&out, verb+" "+verb+"\n", session.Token(text), g)

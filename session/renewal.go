@@ -60,6 +60,9 @@ func (st *State) renew(f *flight, r *Renewal, at AccessToken, good bool) {
 		st.Grant.RefreshToken = r.RefreshToken
 		st.Trouble = st.Trouble.found()
 	}
+	if r.ProofKey != "" {
+		st.Grant.ProofKey = r.ProofKey
+	}
 	if !good {
 		return
 	}

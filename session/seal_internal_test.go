@@ -112,10 +112,11 @@ func TestAStateReadsAsItWasWritten(t *testing.T) {
 	st := &State{
 		Grant: Grant{
 			Issuer: "https://idp.example", ClientID: "bff", Subject: "alice", ProviderSession: "sid", SessionState: "state", Nonce: "nonce",
-			RefreshToken: "rt", IDToken: "idt", Claims: map[string]any{"sub": "alice", "n": json.Number("12345678901234567890")},
+			RefreshToken: "rt", IDToken: "idt", ProofKey: "key", Claims: map[string]any{"sub": "alice", "n": json.Number("12345678901234567890")},
 			IssuedAt: now.Add(7), AuthTime: now, ACR: "mfa", Ceiling: now.Add(8), Generation: 7,
 			Access: map[Target]AccessToken{
-				{}: {"at", "Bearer", "openid", now, now.Add(time.Hour)},
+				{}:                   {"at", "dPoP", "openid", now, now.Add(time.Hour), "key"},
+				{Audience: "bearer"}: {Token: "third", Type: "Bearer", Issued: now},
 				{Audience: "a", Resource: "r", Scope: "s"}: {Token: "other", Issued: now},
 			},
 		},

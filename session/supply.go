@@ -17,8 +17,8 @@ type TokenIssuer interface {
 	ClientToken(ctx context.Context, t Target) (AccessToken, error)
 
 	// ExchangeToken trades a session's access token, the subject token, for one for t
-	// (RFC 8693 §2). The class Refused says that the subject token is not taken.
-	ExchangeToken(ctx context.Context, subject Token, t Target) (AccessToken, error)
+	// (RFC 8693 §2), which is bound to the same key. The class Refused says that the subject token is not taken.
+	ExchangeToken(ctx context.Context, subject AccessToken, t Target) (AccessToken, error)
 }
 
 // supply keeps one access token that is asked for anew when it is due. However many want

@@ -28,12 +28,12 @@ func (m *mint) ClientToken(ctx context.Context, t session.Target) (session.Acces
 	return m.make(ctx, "client", t)
 }
 
-func (m *mint) ExchangeToken(ctx context.Context, subject session.Token, t session.Target) (session.AccessToken, error) {
+func (m *mint) ExchangeToken(ctx context.Context, subject session.AccessToken, t session.Target) (session.AccessToken, error) {
 	m.mu.Lock()
-	m.subjects = append(m.subjects, subject)
+	m.subjects = append(m.subjects, subject.Token)
 	dead := m.dead
 	m.mu.Unlock()
-	if subject == dead {
+	if subject.Token == dead {
 		return session.AccessToken{}, &session.RefreshError{Class: session.Refused, Code: "invalid_request"}
 	}
 	return m.make(ctx, "exchanged", t)

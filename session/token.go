@@ -39,13 +39,17 @@ type Target struct {
 // here reads its text.
 type AccessToken struct {
 	Token Token
-	Type  string // as the provider wrote it; "Bearer" in any case
+	Type  string // as the provider wrote it; "Bearer" or "DPoP" in any case
 	Scope string // granted; as asked where the provider said nothing
 
 	// Issued is the moment before the request for it was sent, Expiry its end by this
 	// gateway's clock. A zero Expiry means that no end is known: nothing is planned.
 	Issued time.Time
 	Expiry time.Time
+
+	// Key is the private key that a DPoP token is bound to, as Grant.ProofKey; empty: it is
+	// a bearer token.
+	Key Token
 }
 
 // margin is the part at the end of a token's life in which it is not used any more: two

@@ -42,7 +42,7 @@ func plainOf(t *testing.T, ring *Keyring, r Record) (all, grant map[string]json.
 
 func TestWhatALaterReleaseAddedOutlivesAWrite(t *testing.T) {
 	ring := newRing(t, 1)
-	r := fromLater(t, ring, map[string]any{"bound_to": map[string]any{"jkt": "thumb"}}, map[string]any{"dpop_key": "later-secret", "n": 12345678901234567})
+	r := fromLater(t, ring, map[string]any{"bound_to": map[string]any{"jkt": "thumb"}}, map[string]any{"later_key": "later-secret", "n": 12345678901234567})
 	st, err := readState(ring, r)
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +53,8 @@ func TestWhatALaterReleaseAddedOutlivesAWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, grant := plainOf(t, ring, r)
-	if string(all["bound_to"]) != `{"jkt":"thumb"}` || string(grant["dpop_key"]) != `"later-secret"` || string(grant["n"]) != "12345678901234567" {
-		t.Errorf("what was added is lost: %s, %s, %s", all["bound_to"], grant["dpop_key"], grant["n"])
+	if string(all["bound_to"]) != `{"jkt":"thumb"}` || string(grant["later_key"]) != `"later-secret"` || string(grant["n"]) != "12345678901234567" {
+		t.Errorf("what was added is lost: %s, %s, %s", all["bound_to"], grant["later_key"], grant["n"])
 	}
 	again, err := readState(ring, r)
 	if err != nil {
@@ -67,7 +67,7 @@ func TestWhatALaterReleaseAddedOutlivesAWrite(t *testing.T) {
 
 func TestAnEndForgetsWhatItCannotRead(t *testing.T) {
 	ring := newRing(t, 1)
-	st, err := readState(ring, fromLater(t, ring, map[string]any{"more": "later-secret"}, map[string]any{"dpop_key": "later-secret"}))
+	st, err := readState(ring, fromLater(t, ring, map[string]any{"more": "later-secret"}, map[string]any{"later_key": "later-secret"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestAnEndForgetsWhatItCannotRead(t *testing.T) {
 
 func TestAPrintFollowsNothingUnread(t *testing.T) {
 	ring := newRing(t, 1)
-	st, err := readState(ring, fromLater(t, ring, nil, map[string]any{"dpop_key": "later-secret"}))
+	st, err := readState(ring, fromLater(t, ring, nil, map[string]any{"later_key": "later-secret"}))
 	if err != nil {
 		t.Fatal(err)
 	}

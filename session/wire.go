@@ -1,6 +1,9 @@
 package session
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // wireFormat is the version of a record's plain text: the newest that this release reads,
 // and the one that it writes. Releases run side by side on one store, and an operator may
@@ -46,6 +49,7 @@ type wireGrant struct {
 	Nonce           string         `json:"nonce,omitempty"`
 	RefreshToken    string         `json:"rt,omitempty"`
 	IDToken         string         `json:"idt,omitempty"`
+	ProofKey        string         `json:"proof_key,omitempty"`
 	IssuedAt        time.Time      `json:"iat,omitzero"`
 	Claims          map[string]any `json:"claims,omitempty"`
 	AuthTime        time.Time      `json:"auth_time,omitzero"`
@@ -84,7 +88,7 @@ func (st *State) wire() wireState {
 		Attempt: st.Attempt, Trouble: st.Trouble, Ended: st.Ended, EndedAt: st.EndedAt, Unproven: st.Unproven,
 		Grant: wireGrant{
 			Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
-			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: g.RefreshToken.Reveal(), IDToken: g.IDToken.Reveal(),
+			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: g.RefreshToken.Reveal(), IDToken: g.IDToken.Reveal(), ProofKey: g.ProofKey.Reveal(),
 			IssuedAt: g.IssuedAt, Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Ceiling: g.Ceiling, Generation: g.Generation,
 		},
 	}
@@ -110,7 +114,7 @@ func (w *wireState) state() *State {
 		Attempt: w.Attempt, Trouble: w.Trouble, Ended: w.Ended, EndedAt: w.EndedAt, Unproven: w.Unproven,
 		Grant: Grant{
 			Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
-			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: Token(g.RefreshToken), IDToken: Token(g.IDToken),
+			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: Token(g.RefreshToken), IDToken: Token(g.IDToken), ProofKey: Token(g.ProofKey),
 			IssuedAt: g.IssuedAt, Claims: g.Claims, AuthTime: g.AuthTime, ACR: g.ACR, Ceiling: g.Ceiling, Generation: g.Generation,
 		},
 	}
@@ -119,7 +123,11 @@ func (w *wireState) state() *State {
 		st.Grant.Access = make(map[Target]AccessToken, len(g.Access))
 	}
 	for _, a := range g.Access {
-		st.Grant.Access[a.Target] = AccessToken{Token(a.Token), a.Type, a.Scope, a.Issued, a.Expiry}
+		at := AccessToken{Token: Token(a.Token), Type: a.Type, Scope: a.Scope, Issued: a.Issued, Expiry: a.Expiry}
+		if strings.EqualFold(a.Type, "DPoP") {
+			at.Key = st.Grant.ProofKey
+		}
+		st.Grant.Access[a.Target] = at
 	}
 	if w.Outbox != nil {
 		st.Outbox = &Outbox{Tries: w.Outbox.Tries, NotBefore: w.Outbox.NotBefore}

@@ -19,10 +19,10 @@ const (
 // for t (RFC 8693). What is no access token, or none that may be sent as Bearer, is refused
 // as BadTarget; a subject token that is not taken as Refused. A refresh token that comes
 // along is not kept. The failure is a *session.RefreshError.
-func (c *Client) ExchangeToken(ctx context.Context, subject session.Token, t session.Target) (session.AccessToken, error) {
+func (c *Client) ExchangeToken(ctx context.Context, subject session.AccessToken, t session.Target) (session.AccessToken, error) {
 	got, failed := c.issue(ctx, url.Values{
 		"grant_type":           {grantTokenExchange},
-		"subject_token":        {subject.Reveal()},
+		"subject_token":        {subject.Token.Reveal()},
 		"subject_token_type":   {typeAccessToken},
 		"requested_token_type": {typeAccessToken},
 	}, t)
