@@ -24,7 +24,8 @@ type gateway struct {
 	admin string
 	args  []string
 
-	program string // empty: the one that was built
+	program string   // empty: the one that was built
+	environ []string // added to the test's own
 
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when cmd is over
@@ -120,6 +121,7 @@ func (g *gateway) launch() {
 		program = binary
 	}
 	g.cmd = exec.Command(program, g.args...) // without a context: its end is what several tests are about
+	g.cmd.Env = append(os.Environ(), g.environ...)
 	g.cmd.Dir, g.cmd.Stdout, g.cmd.Stderr = g.dir, log, log
 	if err := g.cmd.Start(); err != nil {
 		g.t.Fatal(err)

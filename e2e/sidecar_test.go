@@ -86,7 +86,9 @@ func status(t *testing.T, address string) int {
 func TestASidecarWithAThousandSessionsIsSmall(t *testing.T) {
 	t.Parallel()
 	const sessions, limit = 1000, 64 << 20
-	f := launch(t, setting{scenario: "a sidecar with 1,000 sessions", bolt: true, log: "info"})
+	f := launch(t, setting{scenario: "a sidecar with 1,000 sessions", bolt: true, log: "info", prepare: func(f *fleet) {
+		f.replicas[0].environ = []string{fmt.Sprintf("GOMEMLIMIT=%d", limit/10*9)} // as a container's limit would have it
+	}})
 	f.tokensLast(10 * time.Minute)
 	tickets := f.signInMany(sessions)
 	afterLogins := f.replicas[0].resident()

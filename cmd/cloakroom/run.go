@@ -52,7 +52,7 @@ func (s *surroundings) run(ctx context.Context) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	defer raiseHeapFloor(s.env)()
+	defer suitMemory(s.env, os.DirFS("/"))()
 	lines := telemetry.NewLines(s.stderr)
 	defer func() { _ = lines.Close() }() // a log that cannot be written has nobody to tell
 	log, level := app.Logger(lines, cfg.Log)
