@@ -42,12 +42,13 @@ var house = []room{
 	}, "tokens stay here: a library that knows neither HTTP routes nor providers nor databases"},
 
 	{"internal/oidc", []string{
-		"session", "internal/secret", // Grant and the error classes
+		"session", "internal/secret", "internal/dpop", // Grant and the error classes
 		"internal/clientkey", // what the client signs with
 		"github.com/coreos/go-oidc/v3/...", "github.com/go-jose/go-jose/v4/...", "golang.org/x/oauth2/...", "golang.org/x/sync/...", "golang.org/x/time/...",
 	}, "the provider client answers to session and must not know who asks"},
-	{"proxy", []string{"session", "internal/oidc", "internal/outbound", "golang.org/x/net/...", "golang.org/x/time/..."}, "HTTP in, HTTP out: a store, the configuration file and the metrics are somebody else's"},
+	{"proxy", []string{"session", "internal/oidc", "internal/dpop", "internal/outbound", "golang.org/x/net/...", "golang.org/x/time/..."}, "HTTP in, HTTP out: a store, the configuration file and the metrics are somebody else's"},
 
+	{"internal/dpop", nil, "two servers hear the same proofs, so it knows neither who asks nor what for"},
 	{"internal/outbound", nil, "it sends what it is given, and does not ask why"},
 	{"internal/handover", nil, "it passes sockets on, whatever is served on them"},
 	{"internal/framing", nil, "it sees bytes of connections, and must judge them alike whoever serves"},
