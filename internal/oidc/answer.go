@@ -19,6 +19,7 @@ type answer struct {
 	members map[string]json.RawMessage // what was read before flaw, if there is one
 	flaw    flaw
 	cut     bool // the connection gave out before the body's end
+	bound   bool // a proof went along, so that the tokens have to be bound to its key
 }
 
 // flaw is what is wrong with a body as such.

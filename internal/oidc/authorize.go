@@ -19,7 +19,7 @@ import (
 func (c *Config) ownParam(name string) bool {
 	switch name {
 	case "response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce",
-		"code_challenge", "code_challenge_method", "request", "request_uri":
+		"code_challenge", "code_challenge_method", "request", "request_uri", "dpop_jkt":
 		return true
 	case "audience":
 		return c.Audience != ""
@@ -95,6 +95,11 @@ func (c *Client) loginParams(a AuthRequest) (map[string]string, error) {
 	}
 	if d.claims != "" {
 		params["claims"] = d.claims
+	}
+	if jkt, err := c.thumbprint(a.ProofKey); err != nil {
+		return nil, err
+	} else if jkt != "" {
+		params["dpop_jkt"] = jkt
 	}
 	if len(d.acr) > 0 {
 		params["acr_values"] = strings.Join(d.acr, " ")

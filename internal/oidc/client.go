@@ -68,12 +68,13 @@ type Config struct {
 	ClientSecret secret.Text
 	ClientAuth   AuthMethod // empty means client_secret_basic
 
-	RedirectURL     string   // required: the callback
-	PostLogoutURL   string   // absolute, registered at the provider
-	Scopes          []string // empty means openid; else openid is among them
-	Audience        string
-	Resource        []string // RFC 8707
-	AuthorizeParams map[string]string
+	RedirectURL       string   // required: the callback
+	PostLogoutURL     string   // absolute, registered at the provider
+	Scopes            []string // empty means openid; else openid is among them
+	Audience          string
+	Resource          []string // RFC 8707
+	SenderConstrained SenderConstraint
+	AuthorizeParams   map[string]string
 
 	// Logout is the strategy: "auto" and "oidc" send the browser to the provider's
 	// end_session_endpoint, "auth0_v2" to Auth0's /v2/logout, "cognito" to Cognito's
@@ -142,6 +143,7 @@ type Client struct {
 	open   *http.Client // follows a few, never out of TLS: discovery and keys
 	keys   *keySet
 	warned onces
+	proofs proofs
 
 	flight singleflight.Group // of discovery
 
@@ -167,6 +169,10 @@ func New(cfg Config) (*Client, error) {
 		c.meta = m
 	} else {
 		c.problem = fmt.Errorf("%w: it has not been asked", ErrNotReady)
+	}
+	var err error
+	if c.proofs.own, err = c.NewProofKey(); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -205,6 +211,10 @@ type AuthRequest struct {
 	Nonce    string
 	Verifier string     // PKCE, RFC 7636 §4.1
 	Params   url.Values // allow-listed parameters of /bff/login; nil for none
+
+	// ProofKey is what the login's tokens are to be bound to, as [Client.NewProofKey] made it
+	// for this attempt. It is as secret as Verifier. Empty: Exchange makes one if one is wanted.
+	ProofKey session.Token
 
 	// Demand is what a route, an API or the provider wants this login to bring, as [Demand]
 	// returns it; nil for nothing. It must not come from a browser.

@@ -29,7 +29,7 @@ func (c *Client) ClientToken(ctx context.Context, t session.Target) (session.Acc
 	if len(resource) == 1 {
 		t.Resource = resource[0]
 	}
-	got, failed := c.issue(ctx, form, t)
+	got, failed := c.issue(ctx, form, t, c.proofs.own)
 	if failed != nil {
 		return session.AccessToken{}, failed
 	}
@@ -38,7 +38,7 @@ func (c *Client) ClientToken(ctx context.Context, t session.Target) (session.Acc
 
 // issue asks for a token for t by a grant that uses nothing up. The form may hold the
 // resource already.
-func (c *Client) issue(ctx context.Context, form url.Values, t session.Target) (*tokens, *session.RefreshError) {
+func (c *Client) issue(ctx context.Context, form url.Values, t session.Target, key session.Token) (*tokens, *session.RefreshError) {
 	m, err := c.provider(ctx)
 	if err != nil {
 		return nil, notReady(err)
@@ -48,7 +48,7 @@ func (c *Client) issue(ctx context.Context, form url.Values, t session.Target) (
 			form.Set(name, value)
 		}
 	}
-	got, failed := c.redeem(ctx, m.TokenEndpoint, form, t, nil)
+	got, failed := c.redeem(ctx, m.TokenEndpoint, form, key, t, nil)
 	if failed == nil && got.access.Scope == "" {
 		got.access.Scope = strings.Join(strings.Fields(t.Scope), " ") // as asked for (RFC 6749 §5.1)
 	}

@@ -70,6 +70,9 @@ func (c *Config) check() error {
 			return err
 		}
 	}
+	if c.SenderConstrained != NotConstrained && c.SenderConstrained != DPoP {
+		return fmt.Errorf("oidc: SenderConstrained %q is not supported; use %s or nothing", c.SenderConstrained, DPoP)
+	}
 	return errors.Join(c.Issuers.check(), c.checkSecret(), c.checkParams(), c.checkLogout(), c.Endpoints.check())
 }
 

@@ -39,7 +39,11 @@ func (c *Client) Exchange(ctx context.Context, code string, a AuthRequest) (*ses
 	if len(c.cfg.Resource) > 0 {
 		form["resource"] = c.cfg.Resource
 	}
-	got, failed := c.redeem(ctx, m.TokenEndpoint, form, session.Target{}, nil)
+	key, _, failed := c.proofKey(a.ProofKey)
+	if failed != nil {
+		return nil, failed
+	}
+	got, failed := c.redeem(ctx, m.TokenEndpoint, form, key, session.Target{}, nil)
 	if failed != nil {
 		return nil, loginFailure(failed, got.answer)
 	}
@@ -69,7 +73,7 @@ func (c *Client) identify(ctx context.Context, m *metadata, got *tokens, nonce s
 		return nil, &LoginError{Code: unmet(err), Err: fmt.Errorf("ID token: %w", err)}
 	}
 	if c.cfg.UserInfo {
-		return t, c.addUserInfo(ctx, m, t, got.access.Token)
+		return t, c.addUserInfo(ctx, m, t, got.access)
 	}
 	return t, nil
 }
@@ -108,7 +112,7 @@ func (t *idToken) checkNonce(nonce string) error {
 }
 
 // addUserInfo merges the userinfo endpoint's claims.
-func (c *Client) addUserInfo(ctx context.Context, m *metadata, t *idToken, access session.Token) error {
+func (c *Client) addUserInfo(ctx context.Context, m *metadata, t *idToken, access session.AccessToken) error {
 	more, err := c.userInfo(ctx, m, t.claims.text("sub"), access)
 	if errors.Is(err, errOtherUser) {
 		return &LoginError{Err: err}
@@ -138,6 +142,7 @@ func (c *Client) grant(ctx context.Context, m *metadata, t *idToken, got *tokens
 		ProviderSession: t.claims.text("sid"),
 		Nonce:           nonce,
 		RefreshToken:    got.refresh,
+		ProofKey:        got.access.Key,
 		IDToken:         t.raw,
 		Claims:          t.claims,
 		IssuedAt:        issued,

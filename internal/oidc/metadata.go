@@ -22,6 +22,7 @@ type metadata struct {
 	SigningAlgs           []string `json:"id_token_signing_alg_values_supported"`
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
+	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
 }
 
 // fromConfig is what is known without asking the provider.
@@ -72,6 +73,9 @@ func readMetadata(doc []byte, cfg Config) (*metadata, error) {
 	// Plain would give the verifier away with the authorization request (RFC 7636 §7.2).
 	if m.ChallengeMethods != nil && !slices.Contains(m.ChallengeMethods, "S256") {
 		return nil, misconfigured("the provider does not offer PKCE with S256 (code_challenge_methods_supported): switch it on there")
+	}
+	if err := m.checkProofs(cfg); err != nil {
+		return nil, err
 	}
 	m = m.override(cfg)
 	if !m.complete(cfg) {

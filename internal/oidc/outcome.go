@@ -21,7 +21,7 @@ func classOf(code string) (class session.Class, ok bool) {
 	case "invalid_client", "unauthorized_client", "unsupported_grant_type",
 		"incorrect_client_credentials", // GitHub
 		"invalid_request",
-		"use_dpop_nonce", "invalid_dpop_proof": // this client sends no proofs (RFC 9449)
+		"use_dpop_nonce", "invalid_dpop_proof": // RFC 9449: no proof was sent, or no good one
 		return session.Operator, true
 	case "mfa_required", // Auth0
 		"interaction_required", "login_required", "consent_required", "account_selection_required":
@@ -76,8 +76,8 @@ func (a *answer) unusable() *session.RefreshError {
 	switch {
 	case !sendable(a.text("access_token")):
 		return failure(session.Transient, "", "no access_token in the answer")
-	case a.has("token_type") && !strings.EqualFold(kind, "Bearer"):
-		return failure(session.Operator, "", "the token_type is not Bearer but "+string(a.members["token_type"]))
+	case (a.bound || a.has("token_type")) && !strings.EqualFold(kind, a.tokenType()):
+		return failure(session.Operator, "", fmt.Sprintf("the token_type is not %s but %q", a.tokenType(), kind))
 	}
 	return nil
 }
@@ -112,6 +112,9 @@ func (a *answer) refusal(code string, special map[string]session.Class) *session
 		return failure(class, code, "")
 	}
 	class, _ := classOf(code)
+	if a.bound && code == "use_dpop_nonce" {
+		class = session.Transient // the nonce that was demanded has gone stale on the way
+	}
 	if code == "invalid_grant" && a.wantsUser() {
 		class = session.Interaction
 	}

@@ -18,12 +18,13 @@ type tokens struct {
 	answer  *answer // nil if none came
 }
 
-// redeem presents a grant, a code or a refresh token, once (RFC 6749 §4.1.3, §6). The
+// redeem presents a grant, a code or a refresh token, once (RFC 6749 §4.1.3, §6), and proves
+// that the client holds the key that the tokens are to be bound to, unless that is empty. The
 // failure is nil, or complete: whoever gets it needs to add nothing. special are the
 // error codes that mean something else here.
-func (c *Client) redeem(ctx context.Context, address string, form url.Values, t session.Target, special map[string]session.Class) (*tokens, *session.RefreshError) {
+func (c *Client) redeem(ctx context.Context, address string, form url.Values, key session.Token, t session.Target, special map[string]session.Class) (*tokens, *session.RefreshError) {
 	ctx, call := c.begin(ctx, "token")
-	got, failed := c.present(ctx, address, form, t, special)
+	got, failed := c.present(ctx, address, form, key, t, special)
 	if failed != nil {
 		call.end(failed)
 		return got, failed
@@ -35,12 +36,13 @@ func (c *Client) redeem(ctx context.Context, address string, form url.Values, t 
 	return got, nil
 }
 
-func (c *Client) present(ctx context.Context, address string, form url.Values, t session.Target, special map[string]session.Class) (*tokens, *session.RefreshError) {
-	r, failed := c.send(ctx, address, form)
+func (c *Client) present(ctx context.Context, address string, form url.Values, key session.Token, t session.Target, special map[string]session.Class) (*tokens, *session.RefreshError) {
+	r, failed := c.sendProven(ctx, address, form, key)
 	if failed != nil {
 		return &tokens{}, failed
 	}
 	a := readAnswer(r)
+	a.bound = key != ""
 	got := &tokens{answer: a}
 	if a.good() {
 		got.refresh = session.Token(a.text("refresh_token"))
@@ -61,6 +63,7 @@ func (c *Client) present(ctx context.Context, address string, form url.Values, t
 		Token: session.Token(a.text("access_token")),
 		Type:  a.text("token_type"),
 		Scope: a.text("scope"),
+		Key:   key,
 	}
 	if got.access.Type == "" {
 		got.access.Type = "Bearer"
@@ -111,23 +114,27 @@ func (c *Client) Refresh(ctx context.Context, g *session.Grant, t session.Target
 	if err != nil {
 		return nil, notReady(err)
 	}
+	key, fresh, failed := c.proofKey(g.ProofKey)
+	if failed != nil {
+		return nil, failed
+	}
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {g.RefreshToken.Reveal()}}
 	for name, value := range map[string]string{"scope": c.refreshScope(t), "audience": t.Audience, "resource": t.Resource} {
 		if value != "" {
 			form.Set(name, value)
 		}
 	}
-	got, failed := c.redeem(ctx, m.TokenEndpoint, form, t, c.cfg.RefreshErrors)
+	got, failed := c.redeem(ctx, m.TokenEndpoint, form, key, t, c.cfg.RefreshErrors)
 	if failed != nil {
 		if got.refresh == "" {
 			return nil, failed
 		}
-		return &session.Renewal{RefreshToken: got.refresh}, failed
+		return &session.Renewal{RefreshToken: got.refresh, ProofKey: fresh}, failed
 	}
 	if got.access.Scope == "" { // as asked for
 		got.access.Scope = c.askedScope(g, t)
 	}
-	return &session.Renewal{Access: got.access, RefreshToken: got.refresh, IDToken: got.id}, nil
+	return &session.Renewal{Access: got.access, RefreshToken: got.refresh, IDToken: got.id, ProofKey: fresh}, nil
 }
 
 // refreshScope is the scope that a refresh names. RFC 6749 §6 lets it be left out, but some

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/cloakroom-bff/cloakroom/internal/dpop"
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
@@ -20,7 +21,8 @@ type reply struct {
 	cut    error // why the body is not whole; nil if it is
 }
 
-// send posts a form with the client's credentials and follows no redirect. The form goes
+// send posts a form with the client's credentials, and a proof if there is one, and follows
+// no redirect. The form goes
 // out whole at most once. The error's class is Transient if it did not go out whole, so
 // that nobody can have acted on it, and Unknown if it may have.
 //
@@ -29,12 +31,12 @@ type reply struct {
 // transportOf. What remains is the connection that died in the pool: the form did not go
 // out, the provider is well, and nobody should hear of it. So there is a second try on a
 // fresh connection.
-func (c *Client) send(ctx context.Context, address string, form url.Values) (*reply, *session.RefreshError) {
+func (c *Client) send(ctx context.Context, address string, form url.Values, p *proof) (*reply, *session.RefreshError) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	for {
 		var out trail
-		r, err := c.sendOnce(ctx, address, form, &out)
+		r, err := c.sendOnce(ctx, address, form, p, &out)
 		switch {
 		case err == nil:
 			return r, nil
@@ -46,12 +48,15 @@ func (c *Client) send(ctx context.Context, address string, form url.Values) (*re
 	}
 }
 
-func (c *Client) sendOnce(ctx context.Context, address string, form url.Values, out *trail) (*reply, error) {
+func (c *Client) sendOnce(ctx context.Context, address string, form url.Values, p *proof, out *trail) (*reply, error) {
 	req, err := http.NewRequestWithContext(out.follow(ctx), http.MethodPost, address, nil)
 	if err != nil {
 		return nil, err
 	}
 	c.authenticate(req.Header, form)
+	if err := c.prove(req, p, &c.proofs.nonces, ""); err != nil {
+		return nil, err
+	}
 	text := form.Encode()
 	req.Body, req.ContentLength = &formReader{strings.NewReader(text), out}, int64(len(text))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -61,6 +66,7 @@ func (c *Client) sendOnce(ctx context.Context, address string, form url.Values, 
 		return nil, err
 	}
 	defer resp.Body.Close()
+	c.proofs.nonces.Heard(dpop.Origin(req.URL), resp.Header)
 	r := &reply{status: resp.StatusCode, header: resp.Header}
 	r.body, r.cut = readBody(resp.Body)
 	return r, nil

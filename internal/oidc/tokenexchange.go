@@ -16,7 +16,7 @@ const (
 )
 
 // ExchangeToken implements session.TokenIssuer: it trades a session's access token for one
-// for t (RFC 8693). What is no access token, or none that may be sent as Bearer, is refused
+// for t (RFC 8693). What is no access token, or none of the kind that was asked for, is refused
 // as BadTarget; a subject token that is not taken as Refused. A refresh token that comes
 // along is not kept. The failure is a *session.RefreshError.
 func (c *Client) ExchangeToken(ctx context.Context, subject session.AccessToken, t session.Target) (session.AccessToken, error) {
@@ -25,9 +25,9 @@ func (c *Client) ExchangeToken(ctx context.Context, subject session.AccessToken,
 		"subject_token":        {subject.Token.Reveal()},
 		"subject_token_type":   {typeAccessToken},
 		"requested_token_type": {typeAccessToken},
-	}, t)
+	}, t, subject.Key)
 	switch {
-	case failed != nil && got != nil && got.answer.notBearer():
+	case failed != nil && got != nil && got.answer.notUsable():
 		failed.Class = session.BadTarget
 	case failed != nil && failed.Code == "invalid_request" && failed.Class == session.Operator:
 		// So does RFC 8693 §2.2.2 call a subject token that is not valid.
@@ -41,11 +41,11 @@ func (c *Client) ExchangeToken(ctx context.Context, subject session.AccessToken,
 	return got.access, nil
 }
 
-// notBearer reports whether a good answer holds a token that no API takes as it is: N_A
+// notUsable reports whether a good answer holds a token that no API takes as it is: N_A
 // says so by name (RFC 8693 §2.2.1).
-func (a *answer) notBearer() bool {
+func (a *answer) notUsable() bool {
 	return a != nil && a.good() && a.flaw == sound && a.code() == "" && a.has("access_token") &&
-		a.has("token_type") && !strings.EqualFold(a.text("token_type"), "Bearer")
+		a.has("token_type") && !strings.EqualFold(a.text("token_type"), a.tokenType())
 }
 
 // notAccessToken refuses what was issued as something else than an access token: an ID

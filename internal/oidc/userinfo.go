@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 
+	"github.com/cloakroom-bff/cloakroom/internal/dpop"
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
@@ -17,30 +18,17 @@ var errOtherUser = errors.New("userinfo: sub is not the ID token's")
 // userInfo asks the userinfo endpoint (OpenID Connect Core §5.3), with the token in the
 // header and no redirect. Its answer is believed only if sub is the ID token's: an access
 // token may have been swapped (§5.3.2). A signed answer is verified.
-func (c *Client) userInfo(ctx context.Context, m *metadata, sub string, access session.Token) (_ claims, err error) {
+func (c *Client) userInfo(ctx context.Context, m *metadata, sub string, access session.AccessToken) (_ claims, err error) {
 	ctx, call := c.begin(ctx, "userinfo")
 	defer func() { call.end(err) }()
 	bounded, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(bounded, http.MethodGet, m.UserInfoEndpoint, http.NoBody)
+	r, err := c.askUserInfo(bounded, m.UserInfoEndpoint, access)
 	if err != nil {
 		return nil, fmt.Errorf("userinfo: %w", err)
 	}
-	req.Header.Set("Authorization", "Bearer "+access.Reveal())
-	req.Header.Set("Accept", "application/json")
-	resp, err := c.closed.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("userinfo: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("userinfo: %w", &statusError{resp.StatusCode})
-	}
-	body, err := readBody(resp.Body)
-	if err != nil {
-		return nil, fmt.Errorf("userinfo: %w", err)
-	}
-	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "application/jwt" {
+	body := r.body
+	if kind, _, _ := mime.ParseMediaType(r.header.Get("Content-Type")); kind == "application/jwt" {
 		if body, err = c.verifyUserInfo(ctx, m, body); err != nil {
 			return nil, err
 		}
@@ -53,6 +41,48 @@ func (c *Client) userInfo(ctx context.Context, m *metadata, sub string, access s
 		return nil, errOtherUser
 	}
 	return all, nil
+}
+
+// askUserInfo gets the answer, whole. A server that wants its nonce in the proof for a bound
+// token is asked once more (RFC 9449 §9).
+func (c *Client) askUserInfo(ctx context.Context, address string, access session.AccessToken) (*reply, error) {
+	r, err := c.getUserInfo(ctx, address, access, "")
+	if err == nil && r.status == http.StatusUnauthorized && access.Key != "" {
+		if nonce := dpop.NonceOf(r.header); nonce != "" {
+			r, err = c.getUserInfo(ctx, address, access, nonce)
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case r.status != http.StatusOK:
+		return nil, &statusError{r.status}
+	}
+	return r, r.cut
+}
+
+func (c *Client) getUserInfo(ctx context.Context, address string, access session.AccessToken, nonce string) (*reply, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+access.Token.Reveal())
+	req.Header.Set("Accept", "application/json")
+	if access.Key != "" {
+		req.Header.Set("Authorization", "DPoP "+access.Token.Reveal())
+		if err := c.prove(req, &proof{access.Key, nonce}, &c.proofs.resources, access.Token); err != nil {
+			return nil, err
+		}
+	}
+	resp, err := c.closed.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	c.proofs.resources.Heard(dpop.Origin(req.URL), resp.Header)
+	r := &reply{status: resp.StatusCode, header: resp.Header}
+	r.body, r.cut = readBody(resp.Body)
+	return r, nil
 }
 
 // verifyUserInfo checks a signed answer (§5.3.2): iss and aud, which it should have, are
@@ -86,7 +116,7 @@ func (c *Client) renewUserInfo(ctx context.Context, m *metadata, g *session.Gran
 	err := errors.New("userinfo: there is no access token that holds")
 	if at.Holds(c.now()) {
 		var fresh claims
-		if fresh, err = c.userInfo(ctx, m, g.Subject, at.Token); err == nil {
+		if fresh, err = c.userInfo(ctx, m, g.Subject, at); err == nil {
 			return fresh
 		}
 	}

@@ -70,7 +70,7 @@ func TestSignedUserInfoIsVerified(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = c.userInfo(t.Context(), m, "alice", session.Token("at"))
+			_, err = c.userInfo(t.Context(), m, "alice", session.AccessToken{Token: "at"})
 			if (err == nil) != row.want {
 				t.Errorf("got %v", err)
 			}
