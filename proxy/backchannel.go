@@ -68,9 +68,9 @@ func (g *Gateway) endByToken(w http.ResponseWriter, r *http.Request) error {
 	if err := g.cfg.Sessions.Unused(ctx, used, l.ID); err != nil {
 		return err
 	}
-	_, err = g.cfg.Sessions.SignedOut(ctx, session.SignOut{
+	_, err = g.cfg.Sessions.SignedOut(ctx, session.Word{
 		Issuer: l.Issuer, Subject: l.Subject, ProviderSession: l.ProviderSession, At: l.IssuedAt,
-	})
+	}, session.ByProvider)
 	if err != nil {
 		return err
 	}

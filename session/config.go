@@ -24,6 +24,9 @@ type Config struct {
 	// MaxPerUser is how many live sessions a subject of an issuer may have; zero means any
 	// number. Beyond it, a login ends the oldest.
 	MaxPerUser int
+	// ByEmail lets sessions be found by the email claim of their users, too; see OfEmail. It
+	// costs an entry in the store's index for each, from the session's next write on.
+	ByEmail bool
 	// BeforeExpiry is how long before its end an access token is refreshed in the
 	// background, at most a fifth of its lifetime; zero means 60 seconds.
 	BeforeExpiry time.Duration

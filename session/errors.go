@@ -41,6 +41,7 @@ const (
 	ByUser        Reason = "device"         // its user ended it, from this device or another
 	ByOperator    Reason = "operator"       // an operator ended it
 	ByProvider    Reason = "backchannel"    // the provider said so (OpenID Connect Back-Channel Logout 1.0)
+	BySignal      Reason = "signal"         // a security event said so (OpenID Shared Signals Framework 1.0)
 	FrontChannel  Reason = "frontchannel"   // the provider's page said so (OpenID Connect Front-Channel Logout 1.0)
 	TooMany       Reason = "max_per_user"   // its user began a newer one, beyond the limit
 )

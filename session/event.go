@@ -21,7 +21,7 @@ type Event struct {
 	ACR       string // of the login by which it began, as the provider has it
 
 	Reason  Reason        // of an end
-	By      string        // who asked for an end, as [By] says; empty if nobody did
+	By      string        // who or what asked for it, as [By] says; empty if nobody did
 	Outcome string        // of a refresh or a revocation: "ok" or what went wrong
 	Took    time.Duration // of a refresh
 	Err     error         // of a refresh or a revocation; holds no token
@@ -38,12 +38,13 @@ const (
 	Refreshed EventKind = "refreshed" // one presentation of a refresh token, good or not
 	Revoked   EventKind = "revoked"   // one attempt at a revocation, good or not
 	Locked    EventKind = "locked"    // a record could not be opened: a key is missing
+	WentStale EventKind = "outdated"  // token and claims must be fetched anew before it is used again
 )
 
 type byKey struct{}
 
 // By returns a context in which the end of a session is somebody's doing, for the audit
-// trail: an operator's address. It has no other effect.
+// trail: an operator's address, the security event that told of it. It has no other effect.
 func By(ctx context.Context, who string) context.Context {
 	return context.WithValue(ctx, byKey{}, who)
 }
@@ -59,7 +60,7 @@ func (s *Session) tell(ctx context.Context, e Event) {
 	switch e.Kind {
 	case Began:
 		e.ACR = st.Grant.ACR
-	case Ended:
+	case Ended, WentStale:
 		e.By, _ = ctx.Value(byKey{}).(string)
 	}
 	s.m.cfg.Observe(e)

@@ -38,6 +38,7 @@ func (s *Session) lease(ctx context.Context, f *flight) (*Grant, error) {
 			return err
 		}
 		st.Attempt = s.attempt(clock)
+		st.Outdated = min(st.Outdated, outdated) // this one began after what was said
 		return nil
 	})
 	if err != nil {

@@ -132,9 +132,9 @@ func (m *Manager) Begin(ctx context.Context, start Start) (*Session, string, err
 	if err != nil {
 		return nil, "", err
 	}
-	r, err := st.record(m.Keys(), id, m.terms().IdleTimeout)
+	r, err := m.sealed(st, id)
 	if err != nil {
-		return nil, "", &StoreError{err}
+		return nil, "", err
 	}
 	if err := m.cfg.Store.Create(ctx, r); err != nil {
 		return nil, "", &StoreError{err}

@@ -278,6 +278,9 @@ func (s *Session) refresh(ctx context.Context, f *flight) (AccessToken, error) {
 // already reports whether another flight, here or elsewhere, has done the work.
 func (f *flight) already(s *Session, st *State, now time.Time) (AccessToken, bool) {
 	at := st.Grant.Access[f.target]
+	if st.Outdated != upToDate {
+		return at, false
+	}
 	if f.forced {
 		return at, st.Grant.Generation > f.since && at.Holds(now)
 	}

@@ -71,7 +71,7 @@ func (st *State) renew(f *flight, r *Renewal, at AccessToken, good bool) {
 	if !f.forced { // else they know nothing of the new roles that were asked for
 		maps.Copy(access, st.Grant.Access)
 	}
-	access[f.target] = at
+	access[f.target] = st.refreshed(at)
 	st.Grant.Access = access
 }
 

@@ -174,12 +174,7 @@ func (s *Session) Expire(ctx context.Context) error {
 		if st.Ended != "" {
 			return errUnchanged
 		}
-		now, access := s.m.now(), make(map[Target]AccessToken, len(st.Grant.Access))
-		for target, t := range st.Grant.Access {
-			t.Expiry = now
-			access[target] = t
-		}
-		st.Grant.Access = access
+		st.expire(s.m.now())
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
@@ -209,9 +204,9 @@ func (s *Session) change(ctx context.Context, edit func(*State) error) (*State, 
 		if err := edit(&next); err != nil {
 			return nil, err
 		}
-		r, err := next.record(s.m.Keys(), s.id, s.m.terms().IdleTimeout)
+		r, err := s.m.sealed(&next, s.id)
 		if err != nil {
-			return nil, &StoreError{err}
+			return nil, err
 		}
 		err = s.m.cfg.Store.Replace(ctx, r)
 		switch {
@@ -278,6 +273,9 @@ func (s *Session) publish(st *State) {
 		}
 	}
 	s.saw(st.Seen)
+	if st.Outdated != upToDate {
+		s.dropExchanges()
+	}
 	if st.Ended != "" {
 		s.dropExchanges()
 		s.m.backlog.note(s.id, s.state.Load(), s.m.now())

@@ -27,16 +27,16 @@ const issuer = "https://idp.example"
 func TestASignOutEndsWhatItNames(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
-		out  session.SignOut
+		out  session.Word
 		want string // of those below
 	}{
-		"a session at the provider":           {session.SignOut{Issuer: issuer, ProviderSession: "s1"}, "ab"},
-		"the same, and whose it is":           {session.SignOut{Issuer: issuer, ProviderSession: "s1", Subject: "alice"}, "ab"},
-		"the same, but somebody else's":       {session.SignOut{Issuer: issuer, ProviderSession: "s1", Subject: "bob"}, ""},
-		"all of a subject":                    {session.SignOut{Issuer: issuer, Subject: "alice"}, "abce"},
-		"one that nobody knows":               {session.SignOut{Issuer: issuer, ProviderSession: "s9", Subject: "alice"}, ""},
-		"somebody whom nobody knows":          {session.SignOut{Issuer: issuer, Subject: "eve"}, ""},
-		"another provider's of the same name": {session.SignOut{Issuer: "https://other.example", Subject: "alice"}, ""},
+		"a session at the provider":           {session.Word{Issuer: issuer, ProviderSession: "s1"}, "ab"},
+		"the same, and whose it is":           {session.Word{Issuer: issuer, ProviderSession: "s1", Subject: "alice"}, "ab"},
+		"the same, but somebody else's":       {session.Word{Issuer: issuer, ProviderSession: "s1", Subject: "bob"}, ""},
+		"all of a subject":                    {session.Word{Issuer: issuer, Subject: "alice"}, "abce"},
+		"one that nobody knows":               {session.Word{Issuer: issuer, ProviderSession: "s9", Subject: "alice"}, ""},
+		"somebody whom nobody knows":          {session.Word{Issuer: issuer, Subject: "eve"}, ""},
+		"another provider's of the same name": {session.Word{Issuer: "https://other.example", Subject: "alice"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -52,7 +52,7 @@ func TestASignOutEndsWhatItNames(t *testing.T) {
 				}
 				row.out.At = now
 				for again := range 2 {
-					ended, err := r.SignedOut(t.Context(), row.out)
+					ended, err := r.SignedOut(t.Context(), row.out, session.ByProvider)
 					if want := len(row.want) * (1 - again); err != nil || ended != want {
 						t.Errorf("ended %d, want %d, %v", ended, want, err)
 					}
@@ -79,10 +79,10 @@ func TestASignOutEndsWhatItNames(t *testing.T) {
 
 func TestALoginThatTheProviderTookBackMeanwhileDoesNotBegin(t *testing.T) {
 	t.Parallel()
-	bySid := session.SignOut{Issuer: issuer, ProviderSession: "s1", Subject: "alice"}
-	bySub := session.SignOut{Issuer: issuer, Subject: "alice"}
+	bySid := session.Word{Issuer: issuer, ProviderSession: "s1", Subject: "alice"}
+	bySub := session.Word{Issuer: issuer, Subject: "alice"}
 	for name, row := range map[string]struct {
-		out          session.SignOut
+		out          session.Word
 		subject, sid string
 		after        time.Duration // from the sign-out to the ID token
 		begins       bool
@@ -103,7 +103,7 @@ func TestALoginThatTheProviderTookBackMeanwhileDoesNotBegin(t *testing.T) {
 				old := r.issued("bob", "s0", now)
 				for _, at := range []time.Time{now, now.Add(-time.Hour)} { // the earlier one comes late
 					row.out.At = at
-					if _, err := r.SignedOut(t.Context(), row.out); err != nil {
+					if _, err := r.SignedOut(t.Context(), row.out, session.ByProvider); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -143,7 +143,7 @@ func TestASignOutIsForgottenWhenNoLoginCanBeUnderWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, now := open(t, nil), time.Now().Truncate(time.Second)
-		if _, err := r.SignedOut(t.Context(), session.SignOut{Issuer: issuer, Subject: "alice", At: now}); err != nil {
+		if _, err := r.SignedOut(t.Context(), session.Word{Issuer: issuer, Subject: "alice", At: now}, session.ByProvider); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(11 * time.Minute)
@@ -159,12 +159,12 @@ func TestASignOutThatTheStoreCannotTakeMayComeAgain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, now := open(t, nil), time.Now().Truncate(time.Second)
 				sessions := []*session.Session{r.issued("alice", "s1", now), r.issued("alice", "s2", now), r.issued("alice", "s3", now)}
-				out := session.SignOut{Issuer: issuer, Subject: "alice", At: now}
+				out := session.Word{Issuer: issuer, Subject: "alice", At: now}
 				r.store.during(op, func() { r.store.breakWith(errors.New("away")) })
-				_, err := r.SignedOut(t.Context(), out)
+				_, err := r.SignedOut(t.Context(), out, session.ByProvider)
 				wantStoreError(t, err)
 				r.store.breakWith(nil)
-				if _, err := r.SignedOut(t.Context(), out); err != nil {
+				if _, err := r.SignedOut(t.Context(), out, session.ByProvider); err != nil {
 					t.Error(err)
 				}
 				for _, s := range sessions {
@@ -194,7 +194,7 @@ func TestALoginAmidASignOutIsOut(t *testing.T) {
 						t.Error(err)
 					}
 				})
-				if _, err := r.SignedOut(t.Context(), session.SignOut{Issuer: issuer, ProviderSession: "sid-1", At: now}); err != nil {
+				if _, err := r.SignedOut(t.Context(), session.Word{Issuer: issuer, ProviderSession: "sid-1", At: now}, session.ByProvider); err != nil {
 					t.Fatal(err)
 				}
 				left, err := r.other().OfSubject(t.Context(), issuer, "alice")

@@ -49,6 +49,9 @@ type State struct {
 	// was taken. Nothing is served under it before the provider has taken its refresh token.
 	Unproven bool
 
+	// Outdated is zero unless the session must refresh before it is used again.
+	Outdated int
+
 	version uint64  // of the record that this was read from or written as
 	sealed  keyMark // by which key that record was sealed
 	rest    *unread // what another release keeps in the record
@@ -114,11 +117,21 @@ func (st *State) over() bool { return st.Ended != "" && st.Successor.IsZero() }
 func (st *State) end(now time.Time, why Reason, revoke bool) {
 	g := st.Grant
 	st.Ended, st.EndedAt = why, now
-	st.Attempt, st.Trouble, st.Unproven, st.rest = nil, nil, false, nil
+	st.Attempt, st.Trouble, st.Unproven, st.Outdated, st.rest = nil, nil, false, upToDate, nil
 	st.Grant = Grant{Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession, IDToken: g.IDToken, Generation: g.Generation}
 	if revoke && g.RefreshToken != "" {
 		st.outbox(now, g.RefreshToken)
 	}
+}
+
+// expire makes the access tokens run out at now.
+func (st *State) expire(now time.Time) {
+	access := make(map[Target]AccessToken, len(st.Grant.Access))
+	for target, t := range st.Grant.Access {
+		t.Expiry = now
+		access[target] = t
+	}
+	st.Grant.Access = access
 }
 
 // outbox adds a refresh token to what has to be revoked.

@@ -38,6 +38,7 @@ type wireState struct {
 	Next     []byte      `json:"successor,omitempty"`
 	Outbox   *wireOutbox `json:"outbox,omitempty"`
 	Unproven bool        `json:"unproven,omitempty"`
+	Outdated int         `json:"outdated,omitempty"`
 }
 
 type wireGrant struct {
@@ -85,7 +86,7 @@ func (st *State) wire() wireState {
 	w := wireState{
 		Format: wireFormat, Device: st.Device, Proof: st.Proof,
 		Created: st.Created, Seen: st.Seen, Deadline: st.Deadline,
-		Attempt: st.Attempt, Trouble: st.Trouble, Ended: st.Ended, EndedAt: st.EndedAt, Unproven: st.Unproven,
+		Attempt: st.Attempt, Trouble: st.Trouble, Ended: st.Ended, EndedAt: st.EndedAt, Unproven: st.Unproven, Outdated: st.Outdated,
 		Grant: wireGrant{
 			Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
 			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: g.RefreshToken.Reveal(), IDToken: g.IDToken.Reveal(), ProofKey: g.ProofKey.Reveal(),
@@ -111,7 +112,7 @@ func (w *wireState) state() *State {
 	g := w.Grant
 	st := &State{
 		Device: w.Device, Proof: w.Proof, Created: w.Created, Seen: w.Seen, Deadline: w.Deadline,
-		Attempt: w.Attempt, Trouble: w.Trouble, Ended: w.Ended, EndedAt: w.EndedAt, Unproven: w.Unproven,
+		Attempt: w.Attempt, Trouble: w.Trouble, Ended: w.Ended, EndedAt: w.EndedAt, Unproven: w.Unproven, Outdated: w.Outdated,
 		Grant: Grant{
 			Issuer: g.Issuer, ClientID: g.ClientID, Subject: g.Subject, ProviderSession: g.ProviderSession,
 			SessionState: g.SessionState, Nonce: g.Nonce, RefreshToken: Token(g.RefreshToken), IDToken: Token(g.IDToken), ProofKey: Token(g.ProofKey),

@@ -45,6 +45,8 @@ func (a *Audit) Session(e session.Event) {
 		}
 	case session.Ended:
 		attrs = append(attrs, slog.String("actor", actor(e.Reason)), slog.String("by", e.By))
+	case session.WentStale:
+		attrs = append(attrs, slog.String("by", e.By))
 	}
 	if e.Reason == session.OutcomeLost {
 		attrs = append(attrs, slog.String("cause", outcomeUnknown))
@@ -74,6 +76,8 @@ func auditOf(e session.Event) (name string, level slog.Level) {
 		return "refresh", slog.LevelInfo
 	case session.Revoked:
 		return "token_revoked", slog.LevelInfo
+	case session.WentStale:
+		return "session_outdated", slog.LevelInfo
 	case session.Ended:
 		if e.Reason == session.NotSameUser || e.Reason == session.OutcomeLost {
 			return "session_ended", slog.LevelWarn
@@ -90,7 +94,7 @@ func actor(why session.Reason) string {
 		return "user"
 	case session.ByOperator:
 		return "operator"
-	case session.TokenRefused, session.AccessDenied, session.OutcomeLost, session.ByProvider, session.FrontChannel, session.ProviderLimit:
+	case session.TokenRefused, session.AccessDenied, session.OutcomeLost, session.ByProvider, session.BySignal, session.FrontChannel, session.ProviderLimit:
 		return "provider"
 	}
 	return "gateway" // by its limits and checks
