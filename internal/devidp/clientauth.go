@@ -1,6 +1,7 @@
 package devidp
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"encoding/base64"
 	"mime"
@@ -32,42 +33,68 @@ func readForm(r *http.Request) (url.Values, error) {
 	return r.PostForm, nil
 }
 
+// credentials are what a request says of its client, by one method.
+type credentials struct {
+	id, secret string
+	method     ClientAuth
+	word       *assertion // of the methods by JWT; else nil
+}
+
+// readCredentials refuses two methods in one request.
+func readCredentials(r *http.Request, form url.Values) (c credentials, err error) {
+	c.id, c.secret, c.method = form.Get("client_id"), form.Get("client_secret"), NoAuth
+	header := r.Header.Values("Authorization")
+	asserts := form.Has("client_assertion") || form.Has("client_assertion_type")
+	switch {
+	case len(header) > 1, len(header) > 0 && c.secret != "", asserts && (len(header) > 0 || c.secret != ""):
+		return c, refuse("invalid_request", "two methods of client authentication in one request")
+	case asserts:
+		if c.word, err = readAssertion(form); err != nil {
+			return c, err
+		}
+		c.id, c.method = c.word.Subject, c.word.method
+	case len(header) > 0:
+		c.method = BasicAuth
+		if c.id, c.secret, err = readBasic(header[0]); err != nil {
+			return c, err
+		}
+	case c.secret != "":
+		c.method = PostAuth
+	}
+	if inBody := form.Get("client_id"); inBody != "" && inBody != c.id {
+		return c, refuse("invalid_request", "two client ids in one request")
+	}
+	return c, nil
+}
+
 // authenticate finds the client that sent a request, by exactly one method.
 func (p *Provider) authenticate(r *http.Request, form url.Values) (Client, error) {
+	c, err := readCredentials(r, form)
+	if err != nil {
+		return Client{}, err
+	}
 	k := p.turned()
-	id, secret := form.Get("client_id"), form.Get("client_secret")
-	method := PostAuth
-	if secret == "" {
-		method = NoAuth
-	}
-	if header := r.Header.Values("Authorization"); len(header) > 0 {
-		if len(header) > 1 || secret != "" || form.Has("client_assertion") {
-			return Client{}, refuse("invalid_request", "two methods of client authentication in one request")
-		}
-		var err error
-		method = BasicAuth
-		inBody := id
-		if id, secret, err = readBasic(header[0]); err != nil {
-			return Client{}, err
-		}
-		if inBody != "" && inBody != id {
-			return Client{}, refuse("invalid_request", "two client ids in one request")
-		}
-	}
-	if k.TokenAuth != "" && method != k.TokenAuth {
-		return Client{}, badClient("authenticate by the method " + string(k.TokenAuth))
-	}
 	p.mu.Lock()
-	client, ok := p.clients[id]
+	client, ok := p.clients[c.id]
 	p.mu.Unlock()
+	only := cmp.Or(k.TokenAuth, client.Auth)
+	if c.method == NoAuth && (only == MutualTLS || only == SelfSignedTLS) {
+		c.method = only // the form says no more than who it is
+	}
 	switch {
+	case only != "" && c.method != only:
+		return Client{}, badClient("authenticate by the method " + string(only))
 	case !ok:
 		return Client{}, badClient("no such client")
-	case method == NoAuth && k.TokenAuth == NoAuth:
+	case c.word != nil:
+		return client, p.verifyAssertion(r.Context(), c.word, client)
+	case c.method == MutualTLS || c.method == SelfSignedTLS:
+		return client, p.verifyCertificate(r, c.method, client)
+	case c.method == NoAuth && k.TokenAuth == NoAuth:
 		return client, nil
-	case method == NoAuth && client.Secret != "":
+	case c.method == NoAuth && client.Secret != "":
 		return Client{}, badClient("this client has a secret and must send it")
-	case subtle.ConstantTimeCompare([]byte(secret), []byte(client.Secret)) != 1:
+	case subtle.ConstantTimeCompare([]byte(c.secret), []byte(client.Secret)) != 1:
 		return Client{}, badClient("the secret is wrong")
 	}
 	return client, nil

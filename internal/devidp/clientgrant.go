@@ -9,7 +9,7 @@ import (
 // issueToClient answers with a token of the client's own (client credentials, RFC 6749
 // §4.4). There is no user, so there is no ID token, and no refresh token (§4.4.3).
 func (p *Provider) issueToClient(client Client, form url.Values) (map[string]any, error) {
-	if client.Secret == "" {
+	if client.Secret == "" && client.Auth == "" {
 		return nil, refuse("unauthorized_client", "a public client has no credentials")
 	}
 	k := p.turned()
@@ -23,7 +23,7 @@ func (p *Provider) issueToClient(client Client, form url.Values) (map[string]any
 	}
 	_, body, err := p.accessAnswer(k, issue{
 		grant: &grant{id: random(), client: client.ID, user: User{Login: client.ID}, began: p.clock(k)},
-		scope: k.narrow(scope), target: target,
+		scope: k.narrow(scope), target: target, bound: client.bound,
 	})
 	if err == nil {
 		p.books.count(func(s *Stats) { s.ClientTokens++ })

@@ -28,6 +28,7 @@
 package devidp
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,6 +39,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // Config configures a [Provider].
@@ -50,6 +53,10 @@ type Config struct {
 	Knobs   Knobs
 	Keys    *Keys            // nil means fresh ones; NastyKeys makes fresh ones anyway
 	Now     func() time.Time // nil means time.Now
+
+	// MutualTLS opens a second listener in [Listen], under TLS, that asks for certificates; the
+	// metadata name it in mtls_endpoint_aliases.
+	MutualTLS bool
 }
 
 // Client is a registered client.
@@ -57,10 +64,21 @@ type Client struct {
 	ID, Secret             string // an empty secret makes a public client
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
+	// Auth is the only way in which the client may authenticate; zero takes its secret, basic
+	// or post, and nothing from public ones.
+	Auth ClientAuth
+	// JWKS are its public keys, a JWK set, and JWKSURI is where it publishes them, on loopback.
+	// Certificates of self_signed_tls_client_auth stand there as x5c.
+	JWKS    json.RawMessage
+	JWKSURI string
+	// SubjectDN is the subject that its certificate has for tls_client_auth (RFC 2253).
+	SubjectDN string
 	// BackchannelLogoutURI, if set, gets a logout token with sub and sid when a session at
 	// the provider ends out of which the client has had tokens, before the browser that
 	// ends it has its answer. It must be on loopback.
 	BackchannelLogoutURI string
+
+	bound string // what the request's access token is bound to
 }
 
 // User is somebody who can sign in.
@@ -108,6 +126,10 @@ type Provider struct {
 	access   map[string]*accessToken  // guarded by mu: by text
 	holds    map[Endpoint][]*Hold     // guarded by mu: waiting for a request, oldest first
 	held     map[*Hold]struct{}       // guarded by mu: not released yet
+
+	clientKeys map[string]jose.JSONWebKeySet // guarded by mu: by client
+	assertions map[string]time.Time          // guarded by mu: those that came, until when they hold
+	mutual     string                        // the base address under mutual TLS; "" for none
 }
 
 // New returns a provider. The issuer's host must be a loopback address:
@@ -133,7 +155,7 @@ func New(cfg Config) (*Provider, error) {
 		browsers: make(map[string]*browser), codes: make(map[string]*code),
 		grants: make(map[string]*grant), refresh: make(map[string]*refreshToken),
 		access: make(map[string]*accessToken), holds: make(map[Endpoint][]*Hold),
-		held: make(map[*Hold]struct{}),
+		held: make(map[*Hold]struct{}), clientKeys: make(map[string]jose.JSONWebKeySet), assertions: make(map[string]time.Time),
 	}
 	if p.now == nil {
 		p.now = time.Now
@@ -149,6 +171,9 @@ func New(cfg Config) (*Provider, error) {
 			if _, err := loopback(c.BackchannelLogoutURI); err != nil {
 				return nil, fmt.Errorf("devidp: back-channel address %w", err)
 			}
+		}
+		if p.clientKeys[c.ID], err = c.checkKeys(); err != nil {
+			return nil, err
 		}
 		if _, ok := p.clients[c.ID]; ok {
 			return nil, fmt.Errorf("devidp: two clients have the ID %q", c.ID)

@@ -16,29 +16,35 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		issuer = k.DiscoveryIssuer
 	}
 	m := map[string]any{
-		"issuer":                                         issuer,
-		"authorization_endpoint":                         p.base + "/authorize",
-		"token_endpoint":                                 p.base + "/token",
-		"jwks_uri":                                       p.base + "/jwks",
-		"userinfo_endpoint":                              p.base + "/userinfo",
-		"revocation_endpoint":                            p.base + "/revoke",
-		"end_session_endpoint":                           p.base + "/end_session",
-		"response_types_supported":                       []string{"code"},
-		"response_modes_supported":                       []string{"query"},
-		"grant_types_supported":                          []string{"authorization_code", "refresh_token", "client_credentials", grantTokenExchange},
-		"subject_types_supported":                        []string{"public"},
-		"id_token_signing_alg_values_supported":          []string{"RS256", "ES256"},
-		"scopes_supported":                               []string{"openid", "profile", "email", "offline_access"},
-		"claims_supported":                               []string{"sub", "name", "email", "email_verified", "roles", "sid", "auth_time", "acr"},
-		"code_challenge_methods_supported":               []string{"S256"},
-		"token_endpoint_auth_methods_supported":          k.authMethods(),
-		"revocation_endpoint_auth_methods_supported":     k.authMethods(),
-		"authorization_response_iss_parameter_supported": true,
-		"prompt_values_supported":                        []string{"none", "login", "consent", "select_account"},
-		"request_parameter_supported":                    false,
-		"request_uri_parameter_supported":                false,
-		"backchannel_logout_supported":                   true,
-		"backchannel_logout_session_supported":           true,
+		"issuer":                                     issuer,
+		"authorization_endpoint":                     p.base + "/authorize",
+		"token_endpoint":                             p.base + "/token",
+		"jwks_uri":                                   p.base + "/jwks",
+		"userinfo_endpoint":                          p.base + "/userinfo",
+		"revocation_endpoint":                        p.base + "/revoke",
+		"end_session_endpoint":                       p.base + "/end_session",
+		"response_types_supported":                   []string{"code"},
+		"response_modes_supported":                   []string{"query"},
+		"grant_types_supported":                      []string{"authorization_code", "refresh_token", "client_credentials", grantTokenExchange},
+		"subject_types_supported":                    []string{"public"},
+		"id_token_signing_alg_values_supported":      []string{"RS256", "ES256"},
+		"scopes_supported":                           []string{"openid", "profile", "email", "offline_access"},
+		"claims_supported":                           []string{"sub", "name", "email", "email_verified", "roles", "sid", "auth_time", "acr"},
+		"code_challenge_methods_supported":           []string{"S256"},
+		"token_endpoint_auth_methods_supported":      k.authMethods(),
+		"revocation_endpoint_auth_methods_supported": k.authMethods(),
+
+		"token_endpoint_auth_signing_alg_values_supported": []string{"RS256", "PS256", "ES256", "EdDSA", "HS256"},
+		"authorization_response_iss_parameter_supported":   true,
+		"prompt_values_supported":                          []string{"none", "login", "consent", "select_account"},
+		"request_parameter_supported":                      false,
+		"request_uri_parameter_supported":                  false,
+		"backchannel_logout_supported":                     true,
+		"backchannel_logout_session_supported":             true,
+	}
+	if p.mutual != "" {
+		m["mtls_endpoint_aliases"] = p.aliases(p.mutual)
+		m["tls_client_certificate_bound_access_tokens"] = true
 	}
 	if k.DiscoveryPlainPKCE {
 		m["code_challenge_methods_supported"] = []string{"plain"}
@@ -64,10 +70,10 @@ func (k Knobs) authMethods() []string {
 		return []string{"client_secret_basic"}
 	case PostAuth:
 		return []string{"client_secret_post"}
-	case NoAuth:
-		return []string{"none"}
+	case "":
+		return []string{"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "none"}
 	}
-	return []string{"client_secret_basic", "client_secret_post", "none"}
+	return []string{string(k.TokenAuth)}
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -44,6 +44,7 @@ type accessToken struct {
 	scope   []string
 	expires time.Time
 	dead    bool
+	bound   string // x5t#S256 of the certificate that it is bound to; "" for none
 }
 
 // newRefreshToken adds to a family. The caller holds mu.

@@ -114,6 +114,11 @@ type Knobs struct {
 	// TokenAuth is the only client authentication that is taken; zero takes each
 	// registered client's basic or post, and nothing from public ones.
 	TokenAuth ClientAuth `json:"token_auth"`
+	// AssertionAudience is the only aud of assertions that is taken; zero means the issuer.
+	AssertionAudience AssertionAudience `json:"assertion_audience"`
+	// BoundTokens binds access tokens to the certificate of the connection on which they were
+	// asked for (RFC 8705 §3), and gives none without one.
+	BoundTokens bool `json:"bound_tokens"`
 
 	// IDTokenTTL is the lifetime of ID tokens; zero means 5 minutes.
 	IDTokenTTL time.Duration `json:"idt_ttl"`
@@ -272,7 +277,22 @@ const (
 	BasicAuth ClientAuth = "basic"
 	PostAuth  ClientAuth = "post"
 	NoAuth    ClientAuth = "none" // a client_id and no secret, also from confidential clients
+
+	PrivateKeyJWT ClientAuth = "private_key_jwt"
+	SecretJWT     ClientAuth = "client_secret_jwt"
+	MutualTLS     ClientAuth = "tls_client_auth"
+	SelfSignedTLS ClientAuth = "self_signed_tls_client_auth"
 )
+
+func authMethods() []ClientAuth {
+	return []ClientAuth{BasicAuth, PostAuth, NoAuth, PrivateKeyJWT, SecretJWT, MutualTLS, SelfSignedTLS}
+}
+
+// AssertionAudience is who a client's assertions are for.
+type AssertionAudience string
+
+// ForTokenEndpoint is how it was before rfc7523bis.
+const ForTokenEndpoint AssertionAudience = "token_endpoint"
 
 // Occasion is when tokens are issued.
 type Occasion string
@@ -327,7 +347,8 @@ func (k Knobs) check() error {
 	return errors.Join(
 		oneOf("at_format", k.AccessTokenFormat, JWT, Opaque, JWE),
 		oneOf("rt_mode", k.RefreshTokenMode, Rotating, RotatingOptional, Static, StaticEcho, Overlapping, Idempotent),
-		oneOf("token_auth", k.TokenAuth, BasicAuth, PostAuth, NoAuth),
+		oneOf("token_auth", k.TokenAuth, authMethods()...),
+		oneOf("assertion_audience", k.AssertionAudience, ForTokenEndpoint),
 		oneOf("id_token_fault", k.IDTokenFault, Faults()...),
 		oneOf("id_token_fault_at", k.IDTokenFaultAt, AtLogin, AtRefresh),
 		oneOf("idt_alg", k.IDTokenAlg, "RS256", "ES256"),

@@ -17,6 +17,9 @@ type Request struct {
 	Header   http.Header `json:"header"`
 	Form     url.Values  `json:"form"` // of query and body
 	Time     time.Time   `json:"time"` // by Config.Now
+
+	Secure     bool   `json:"secure"`     // it came to the listener for mutual TLS
+	Thumbprint string `json:"thumbprint"` // of the certificate that it presented; "" for none
 }
 
 // Stats are counters since the start.
@@ -87,7 +90,7 @@ func (p *Provider) note(e Endpoint, r *http.Request) {
 	defer l.mu.Unlock()
 	l.requests = newest(append(l.requests, Request{
 		Endpoint: e, Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone(),
-		Form: cloneForm(r.Form), Time: p.now(),
+		Form: cloneForm(r.Form), Time: p.now(), Secure: r.TLS != nil, Thumbprint: thumbprint(certificateOf(r)),
 	}), keep)
 	switch e {
 	case DiscoveryEndpoint:

@@ -39,7 +39,7 @@ func (p *Provider) newAccessToken(k Knobs, i issue, ttl time.Duration) (string, 
 	if len(p.access) > k.keep() {
 		maps.DeleteFunc(p.access, func(_ string, a *accessToken) bool { return !p.clock(k).Before(a.expires) })
 	}
-	p.access[text] = &accessToken{grant: i.grant, scope: i.scope, expires: expires}
+	p.access[text] = &accessToken{grant: i.grant, scope: i.scope, expires: expires, bound: i.bound}
 	return text, nil
 }
 
@@ -55,6 +55,9 @@ func (p *Provider) newAccessJWT(k Knobs, i issue, expires time.Time) (string, er
 	}
 	if k.OmitAudience {
 		delete(claims, "aud")
+	}
+	if i.bound != "" {
+		claims["cnf"] = map[string]string{"x5t#S256": i.bound}
 	}
 	if k.AccessTokenSize > 0 {
 		claims["padding"] = strings.Repeat("x", k.AccessTokenSize)

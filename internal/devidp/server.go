@@ -16,8 +16,11 @@ type Server struct {
 	*Provider
 	URL string // the issuer, as it was at the start
 
+	// Roots is the certificate of the listener for mutual TLS, in PEM; nil without one.
+	Roots []byte
+
 	server *http.Server
-	done   chan struct{} // closed when the server has ended
+	done   sync.WaitGroup // until the server has ended
 	close  sync.Once
 }
 
@@ -36,15 +39,33 @@ func Listen(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	s := &Server{
-		Provider: p, URL: cfg.Issuer, done: make(chan struct{}),
-		server: &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second},
+	s := &Server{Provider: p, URL: cfg.Issuer, server: &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}}
+	listeners := []net.Listener{l}
+	if cfg.MutualTLS {
+		secure, err := s.listenTLS(p)
+		if err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+		listeners = append(listeners, secure)
 	}
-	go func() {
-		defer close(s.done)
-		_ = s.server.Serve(l) // it ends by Close only, and says so in its error
-	}()
+	for _, l := range listeners {
+		s.done.Go(func() { _ = s.server.Serve(l) }) // it ends by Close only, and says so in its error
+	}
 	return s, nil
+}
+
+// listenTLS opens the listener that asks for certificates.
+func (s *Server) listenTLS(p *Provider) (net.Listener, error) {
+	plain, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("devidp: %w", err)
+	}
+	secure, own, err := askForCertificates(plain, time.Now())
+	if err != nil {
+		return nil, errors.Join(err, plain.Close())
+	}
+	s.Roots, p.mutual = own, "https://"+plain.Addr().String()+p.path
+	return secure, nil
 }
 
 // Close stops the server at once: connections are cut, and with them end the requests
@@ -53,5 +74,5 @@ func (s *Server) Close() {
 	s.close.Do(func() {
 		_ = s.server.Close() // of the listener; nothing is lost with it
 	})
-	<-s.done
+	s.done.Wait()
 }

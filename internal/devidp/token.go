@@ -35,6 +35,9 @@ func (p *Provider) exchange(r *http.Request) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if client.bound, err = p.turned().binding(r); err != nil {
+		return nil, err
+	}
 	switch form.Get("grant_type") {
 	case "authorization_code":
 		return p.redeemCode(r.Context(), client, form)
@@ -82,7 +85,7 @@ func (p *Provider) redeemCode(ctx context.Context, client Client, form url.Value
 		return nil, err
 	}
 	p.books.count(func(s *Stats) { s.Exchanges++ })
-	return p.answer(k, issue{grant: g, claims: claims, at: AtLogin, scope: g.scope, target: target, refreshToken: next})
+	return p.answer(k, issue{grant: g, claims: claims, at: AtLogin, scope: g.scope, target: target, bound: client.bound, refreshToken: next})
 }
 
 // takeCode uses a code up, whether the request is good or not. A code that comes again was
@@ -150,6 +153,7 @@ func (p *Provider) redeemRefreshToken(ctx context.Context, client Client, form u
 		return nil, err
 	}
 	p.books.count(func(s *Stats) { s.Refreshes++ })
+	i.bound = client.bound
 	return p.answer(k, i)
 }
 
@@ -263,6 +267,8 @@ type issue struct {
 	scope        []string
 	target       string
 	refreshToken string
+
+	bound string // what the access token is bound to; "" for nothing
 
 	noIDToken, noRefreshToken bool // since the refresh names no scope for it
 }

@@ -39,7 +39,7 @@ func (p *Provider) tradeToken(client Client, form url.Values) (map[string]any, e
 			return nil, refusal
 		}
 	}
-	_, body, err := p.accessAnswer(k, issue{grant: subject.grant, claims: subject.grant.user.Claims, scope: k.narrow(scope), target: target})
+	_, body, err := p.accessAnswer(k, issue{grant: subject.grant, claims: subject.grant.user.Claims, scope: k.narrow(scope), target: target, bound: client.bound})
 	if err != nil {
 		return nil, err
 	}

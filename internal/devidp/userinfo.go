@@ -25,7 +25,7 @@ func (p *Provider) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 	good := a != nil && !a.dead && p.clock(k).Before(a.expires)
 	p.mu.Unlock()
 	switch {
-	case !good:
+	case !good, a.bound != "" && a.bound != thumbprint(certificateOf(r)):
 		bearerError(w, http.StatusUnauthorized, "invalid_token")
 		return
 	case !slices.Contains(a.scope, "openid"):

@@ -45,18 +45,9 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/cloakroom-bff/cloakroom/internal/clientkey"
 	"github.com/cloakroom-bff/cloakroom/internal/secret"
 	"github.com/cloakroom-bff/cloakroom/session"
-)
-
-// AuthMethod is how the client authenticates at the token and revocation endpoints.
-type AuthMethod string
-
-// The methods of client authentication.
-const (
-	SecretBasic AuthMethod = "client_secret_basic" // RFC 6749 §2.3.1, id and secret form-urlencoded first
-	SecretPost  AuthMethod = "client_secret_post"
-	NoSecret    AuthMethod = "none"
 )
 
 // Config configures a [Client].
@@ -67,6 +58,12 @@ type Config struct {
 	ClientID     string // required
 	ClientSecret secret.Text
 	ClientAuth   AuthMethod // empty means client_secret_basic
+
+	// ClientKeys are the client's own: the first signs the assertions of private_key_jwt, and
+	// the first certificate is presented where mutual TLS is asked for. Nil: it has none.
+	ClientKeys *clientkey.Set
+	// Assertion shapes the assertions of private_key_jwt and client_secret_jwt.
+	Assertion Assertion
 
 	RedirectURL       string   // required: the callback
 	PostLogoutURL     string   // absolute, registered at the provider
@@ -122,6 +119,17 @@ type Config struct {
 	Tracer  session.Tracer   // follows calls to the provider; nil: nobody does
 }
 
+// Assertion shapes the client's assertions. The zero value is what rfc7523bis asks for, but
+// for the type.
+type Assertion struct {
+	// ForTokenEndpoint makes the token endpoint the audience, in the place of the issuer, for
+	// providers that want it so.
+	ForTokenEndpoint bool
+	// Typed says client-authentication+jwt in typ, in the place of JWT, which is what older
+	// providers take.
+	Typed bool
+}
+
 // Endpoints are the provider's addresses. Empty ones come from discovery.
 type Endpoints struct {
 	Authorization, Token, JWKS, Revocation, EndSession, UserInfo string
@@ -163,6 +171,13 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{cfg: cfg, log: cfg.Log, now: cfg.Now}
 	transport := transportOf(cfg.Transport)
 	c.closed = &http.Client{Transport: transport, CheckRedirect: noRedirect}
+	if cfg.presents() {
+		presenting, err := cfg.presenting(transport)
+		if err != nil {
+			return nil, err
+		}
+		c.closed.Transport = presenting
+	}
 	c.open = &http.Client{Transport: transport, CheckRedirect: safeRedirect}
 	c.keys = &keySet{fetch: c.fetchKeys, now: cfg.Now}
 	if m := fromConfig(cfg); m.complete(cfg) {

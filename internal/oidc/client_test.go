@@ -241,7 +241,7 @@ func TestABadConfigurationIsRefusedWithWhatToDo(t *testing.T) {
 		{"a query in the issuer", func(c *oidc.Config) { c.Issuer = "https://id.example.com?x=1" }, "has a query"},
 		{"no secret", func(c *oidc.Config) { c.ClientSecret = secret.Text{} }, "ClientSecret is missing"},
 		{"a secret too many", func(c *oidc.Config) { c.ClientAuth = oidc.NoSecret }, "no ClientSecret"},
-		{"a method to come", func(c *oidc.Config) { c.ClientAuth = "private_key_jwt" }, "not supported"},
+		{"a method of nobody", func(c *oidc.Config) { c.ClientAuth = "kerberos" }, "not known"},
 		{"no callback", func(c *oidc.Config) { c.RedirectURL = "" }, "RedirectURL is missing"},
 		{"a relative callback", func(c *oidc.Config) { c.RedirectURL = "/bff/callback" }, "RedirectURL must be an absolute URL"},
 		{"no openid", func(c *oidc.Config) { c.Scopes = []string{"email"} }, "lack openid"},

@@ -70,26 +70,10 @@ func (c *Config) check() error {
 			return err
 		}
 	}
-	if c.SenderConstrained != NotConstrained && c.SenderConstrained != DPoP {
-		return fmt.Errorf("oidc: SenderConstrained %q is not supported; use %s or nothing", c.SenderConstrained, DPoP)
+	if !slices.Contains([]SenderConstraint{NotConstrained, DPoP, CertificateBound}, c.SenderConstrained) {
+		return fmt.Errorf("oidc: SenderConstrained %q is not known", c.SenderConstrained)
 	}
-	return errors.Join(c.Issuers.check(), c.checkSecret(), c.checkParams(), c.checkLogout(), c.Endpoints.check())
-}
-
-func (c *Config) checkSecret() error {
-	switch c.ClientAuth {
-	case SecretBasic, SecretPost:
-		if c.ClientSecret.IsZero() {
-			return fmt.Errorf("oidc: ClientSecret is missing; %s needs it", c.ClientAuth)
-		}
-	case NoSecret:
-		if !c.ClientSecret.IsZero() {
-			return errors.New("oidc: ClientAuth is none, so there must be no ClientSecret")
-		}
-	default:
-		return fmt.Errorf("oidc: ClientAuth %q is not supported; use %s, %s or %s", c.ClientAuth, SecretBasic, SecretPost, NoSecret)
-	}
-	return nil
+	return errors.Join(c.Issuers.check(), c.checkClient(), c.checkParams(), c.checkLogout(), c.Endpoints.check())
 }
 
 // checkParams keeps extra parameters from taking the place of the gateway's own.

@@ -7,7 +7,7 @@ import "slices"
 // the provider is away. Call it before any other method.
 func (c *Client) Inherit(from *Client) {
 	a, b := &c.cfg, &from.cfg
-	if a.Issuer != b.Issuer || a.DiscoveryURL != b.DiscoveryURL || a.Endpoints != b.Endpoints {
+	if a.Issuer != b.Issuer || a.DiscoveryURL != b.DiscoveryURL || a.Endpoints != b.Endpoints || a.presents() != b.presents() {
 		return
 	}
 	from.mu.Lock()

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -23,11 +24,15 @@ type metadata struct {
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
 	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
+	AuthAlgs              []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	Aliases               aliases  `json:"mtls_endpoint_aliases"`
+
+	plainToken string // the token endpoint that others use, whatever the alias
 }
 
 // fromConfig is what is known without asking the provider.
 func fromConfig(cfg Config) *metadata {
-	m := &metadata{Issuer: cfg.Issuer}
+	m := &metadata{Issuer: cfg.Issuer, plainToken: cfg.Endpoints.Token}
 	return m.override(cfg)
 }
 
@@ -76,6 +81,10 @@ func readMetadata(doc []byte, cfg Config) (*metadata, error) {
 	}
 	if err := m.checkProofs(cfg); err != nil {
 		return nil, err
+	}
+	m.plainToken = cmp.Or(cfg.Endpoints.Token, m.TokenEndpoint)
+	if cfg.presents() {
+		m.Aliases.use(m)
 	}
 	m = m.override(cfg)
 	if !m.complete(cfg) {

@@ -18,6 +18,10 @@ type SenderConstraint string
 const (
 	NotConstrained SenderConstraint = ""     // bearer tokens: who has one may use it
 	DPoP           SenderConstraint = "dpop" // a key for each session, and a proof with each request (RFC 9449)
+
+	// CertificateBound tokens are asked for and used on connections that present the client's
+	// certificate, however it authenticates (RFC 8705 §3).
+	CertificateBound SenderConstraint = "mtls"
 )
 
 // proofs is what a client needs to show that it holds the keys of its tokens.

@@ -53,7 +53,9 @@ func (c *Client) sendOnce(ctx context.Context, address string, form url.Values, 
 	if err != nil {
 		return nil, err
 	}
-	c.authenticate(req.Header, form)
+	if err := c.authenticate(req.Header, form); err != nil {
+		return nil, err
+	}
 	if err := c.prove(req, p, &c.proofs.nonces, ""); err != nil {
 		return nil, err
 	}
