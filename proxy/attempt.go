@@ -39,6 +39,7 @@ type attempt struct {
 	Binding  []byte `json:"b"`           // hash of the browser's login binding
 	Replaces []byte `json:"r,omitempty"` // id of the browser's session at the start
 	Silent   bool   `json:"s,omitempty"` // prompt=none
+	ProofKey string `json:"k,omitempty"` // that the tokens will be bound to, RFC 9449
 
 	// What was asked of the provider and has to be checked in the ID token: acr_values and
 	// max_age (OpenID Connect Core §3.1.3.7).

@@ -117,7 +117,7 @@ func timedOut(err error) bool {
 // send forwards a request. The server is busy with it until its answer is read.
 func (s *server) send(req *http.Request) (*http.Response, error) {
 	s.inFlight.Add(1)
-	res, err := s.transport.RoundTrip(req)
+	res, err := s.way.RoundTrip(req)
 	if err != nil {
 		s.inFlight.Add(-1)
 		return nil, err

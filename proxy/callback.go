@@ -110,6 +110,7 @@ func (g *Gateway) redeem(l *login, r *http.Request, answer *answer, st state, a 
 	l.spent = true
 	grant, err := g.cfg.Provider.Exchange(ctx, answer.code, oidc.AuthRequest{
 		State: answer.state, Nonce: a.Nonce, Verifier: a.Verifier, Params: a.Asked, Demand: a.Demand,
+		ProofKey: session.Token(a.ProofKey),
 	})
 	if err != nil {
 		l.err = g.loginProblem(st, a, err)

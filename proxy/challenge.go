@@ -8,13 +8,13 @@ import (
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 )
 
-// refusesToken reports whether the challenges of a 401 (RFC 9110 §11.6.1) say that the
-// bearer token is no good: invalid_token, or a Bearer challenge without an error (RFC 6750
-// §3.1). Any other error, such as insufficient_user_authentication (RFC 9470 §3), is about
+// refusesToken reports whether the challenges of a 401 (RFC 9110 §11.6.1) say that the token
+// is no good: invalid_token, or a challenge of its scheme without an error (RFC 6750 §3.1,
+// RFC 9449 §7.1). Any other error, such as insufficient_user_authentication (RFC 9470 §3), is about
 // something that a fresh token does not mend.
-func refusesToken(challenges []string) bool {
+func refusesToken(challenges []string, scheme string) bool {
 	refused := false
-	for c := range bearerChallenges(challenges) {
+	for c := range challengesOf(challenges, scheme) {
 		if c.code != "" && c.code != "invalid_token" {
 			return false
 		}
@@ -23,12 +23,32 @@ func refusesToken(challenges []string) bool {
 	return refused
 }
 
+// wantsProof reports whether the challenges of a 401 refuse the proof that came with a token,
+// and not the token: it lacks the server's nonce, which is at hand, or is no good (RFC 9449
+// §7.1, §9).
+func wantsProof(challenges []string, nonce string) bool {
+	for c := range challengesOf(challenges, "DPoP") {
+		if c.code == "invalid_dpop_proof" || c.code == "use_dpop_nonce" && nonce != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// scheme is how the request's token is presented (RFC 6750 §2.1, RFC 9449 §7.1).
+func (x *exchange) scheme() string {
+	if x.key != "" {
+		return "DPoP"
+	}
+	return "Bearer"
+}
+
 // demanded is what the challenges of a 401 want another login to bring: how and when the
 // user signed in (RFC 9470 §3), or, where claims says that the APIs of the provider do so,
 // claims of its own. It is nil if they want nothing, or nothing that a login can be asked
 // for.
-func demanded(challenges []string, claims bool) map[string]string {
-	for c := range bearerChallenges(challenges) {
+func demanded(challenges []string, scheme string, claims bool) map[string]string {
+	for c := range challengesOf(challenges, scheme) {
 		switch {
 		case c.code == "insufficient_user_authentication":
 			return oidc.Demand(c.acrValues, c.maxAge, "")
@@ -64,13 +84,13 @@ func (c *challenge) set(name, value string) {
 	}
 }
 
-// bearerChallenges are the challenges of the Bearer scheme, line by line.
-func bearerChallenges(lines []string) iter.Seq[challenge] {
+// challengesOf are the challenges of a scheme, line by line.
+func challengesOf(lines []string, scheme string) iter.Seq[challenge] {
 	return func(yield func(challenge) bool) {
 		for _, line := range lines {
 			p := challengeParser{line}
 			for c, ok := p.next(); ok; c, ok = p.next() {
-				if strings.EqualFold(c.scheme, "Bearer") && !yield(c) {
+				if strings.EqualFold(c.scheme, scheme) && !yield(c) {
 					return
 				}
 			}

@@ -32,8 +32,33 @@ func TestOnlyABearerTokenThatIsNoGoodIsReplaced(t *testing.T) {
 		{[]string{`"Bearer"`}, false},
 		{[]string{`Bearer error="invalid_\token"`}, true}, // a quoted-pair
 	} {
-		if got := refusesToken(row.lines); got != row.want {
+		if got := refusesToken(row.lines, "Bearer"); got != row.want {
 			t.Errorf("%q: got %v", row.lines, got)
+		}
+	}
+}
+
+// Whoever takes a demand for a nonce for the end of a token refreshes without end.
+func TestAChallengeForTheProofSaysNothingOfTheToken(t *testing.T) {
+	for _, row := range []struct {
+		line         string
+		nonce        string
+		proof, token bool
+	}{
+		{`DPoP error="use_dpop_nonce"`, "n", true, false},
+		{`dPoP ERROR="use_dpop_nonce", error_description="x"`, "n", true, false},
+		{`Bearer, DPoP algs="ES256", error=use_dpop_nonce`, "n", true, false},
+		{`DPoP error="use_dpop_nonce"`, "", false, false}, // it says not which
+		{`DPoP error="invalid_dpop_proof"`, "", true, false},
+		{`DPoP error="invalid_token"`, "n", false, true},
+		{`dpop algs="ES256"`, "n", false, true},
+		{`Bearer error="invalid_token"`, "n", false, false},
+		{`Bearer error="use_dpop_nonce"`, "n", false, false},
+		{`DPoP error="insufficient_scope"`, "n", false, false},
+	} {
+		lines := []string{row.line}
+		if proof, token := wantsProof(lines, row.nonce), refusesToken(lines, "DPoP"); proof != row.proof || token != row.token {
+			t.Errorf("%s: refuses the proof %v, the token %v", row.line, proof, token)
 		}
 	}
 }
@@ -62,7 +87,7 @@ func TestAnUpstreamsDemandIsReadFromItsChallenge(t *testing.T) {
 		{`Bearer error="insufficient_claims", claims="` + encoded + `"`, false, nil},
 		{`Bearer error="insufficient_claims", claims="e30x"`, true, nil},
 	} {
-		if got := demanded([]string{row.line}, row.claims); !maps.Equal(got, row.want) {
+		if got := demanded([]string{row.line}, "Bearer", row.claims); !maps.Equal(got, row.want) {
 			t.Errorf("%s: got %q", row.line, got)
 		}
 	}

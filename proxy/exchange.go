@@ -27,6 +27,7 @@ type exchange struct {
 	state    *session.State   // of the live session; nil: anonymous
 	who      *session.Session // as above
 	token    session.Token    // for the upstream; empty: none
+	key      session.Token    // that the token is bound to; empty: it is a bearer token
 	kind     TokenKind        // whose it is
 	minted   bool             // it was made while this request waited for it
 	bearer   bool             // a machine client's own token goes on, and nothing of the gateway's

@@ -117,6 +117,9 @@ func (g *Gateway) verify(x *exchange, r *http.Request, d dialect) error {
 	if err := g.authorise(x, r, rt); err != nil {
 		return g.refuse(x, r, rt, d, err)
 	}
+	if x.key != "" {
+		return &Problem{Code: GatewayMisconfigured, Err: errUnprovable, Detail: "The gateway cannot hand its token for this route to a front proxy."}
+	}
 	if err := rt.promise(x); err != nil {
 		return err
 	}
@@ -136,6 +139,10 @@ func (g *Gateway) letPass(x *exchange, r *http.Request, rt *route) {
 	h["Cookie"] = []string{strings.Join(withoutOwn(r.Header["Cookie"], rt.hygiene.ownCookie), "; ")}
 	x.WriteHeader(http.StatusOK)
 }
+
+// errUnprovable says that a front proxy would get a token which it can do nothing with: each
+// request to the upstream would need a proof of the gateway's (RFC 9449 §4).
+var errUnprovable = errors.New("proxy: the token is bound to a key (provider.sender_constrained: dpop); let the gateway forward this route itself, or write token: none")
 
 // authorization is what the upstream gets, "" for nothing.
 func authorization(x *exchange, r *http.Request, rt *route) string {

@@ -278,10 +278,11 @@ func replace(h http.Header, name string, by func([]string) []string) {
 	h[name] = lines
 }
 
-// cleanAnswer removes from an upstream's answer what only the gateway may say: its error
-// header, cookies under its names, and that the browser forget its cookies.
+// cleanAnswer removes from an upstream's answer what is meant for the gateway, and what only
+// the gateway may say: its error header, cookies under its names, and that the browser forget its cookies.
 func (rt *route) cleanAnswer(h http.Header) {
 	delete(h, "Cloakroom-Error")
+	delete(h, "Dpop-Nonce") // it is for the gateway's proofs
 	replace(h, "Clear-Site-Data", withoutCookies)
 	lines := h["Set-Cookie"]
 	if lines == nil {

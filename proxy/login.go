@@ -133,6 +133,11 @@ func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, returnURL s
 	a := g.newAttempt(binding, replaces)
 	a.Silent = params.Get("prompt") == "none"
 	a.ask(params, demand)
+	key, err := g.cfg.Provider.NewProofKey()
+	if err != nil {
+		return err
+	}
+	a.ProofKey = key.Reveal()
 	sealed, err := g.sealState(state{id: a.ID, returnURL: returnURL})
 	if err != nil {
 		return err
@@ -140,7 +145,7 @@ func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, returnURL s
 	ctx, cancel := context.WithTimeout(r.Context(), metadataWait)
 	defer cancel()
 	target, err := g.cfg.Provider.AuthorizationURL(ctx, oidc.AuthRequest{
-		State: sealed, Nonce: a.Nonce, Verifier: a.Verifier, Params: params, Demand: demand,
+		State: sealed, Nonce: a.Nonce, Verifier: a.Verifier, Params: params, Demand: demand, ProofKey: key,
 	})
 	if err != nil {
 		return err

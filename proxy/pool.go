@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -42,7 +43,10 @@ func (w *ways) pool(rt *Route, cfg Config) *pool {
 	return known(w.pools, w.before.pools, key, func() *pool {
 		p := &pool{now: cfg.Now}
 		for i, u := range servers {
-			p.servers = append(p.servers, newServer(i, u, w.transport(u, rt.Timeout, rt.UpstreamTLS), key.check, cfg))
+			t := w.transport(u, rt.Timeout, rt.UpstreamTLS)
+			s := newServer(i, u, t, key.check, cfg)
+			s.way = &prover{w.proofs, t}
+			p.servers = append(p.servers, s)
 		}
 		return p
 	})
@@ -53,7 +57,8 @@ type server struct {
 	host      string // with the port, if it is written
 	set       serverSet
 	transport *transport
-	inFlight  atomic.Int64 // requests whose answers have not come to their end
+	way       http.RoundTripper // of requests: by the transport
+	inFlight  atomic.Int64      // requests whose answers have not come to their end
 
 	health
 	check check

@@ -30,7 +30,7 @@ func (t *replayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return res, err
 	}
 	x := exchangeOf(req.Context())
-	if x.token == "" || x.minted || !refusesToken(res.Header["Www-Authenticate"]) {
+	if x.token == "" || x.minted || !refusesToken(res.Header["Www-Authenticate"], x.scheme()) {
 		return res, nil
 	}
 	fresh, err := t.g.renew(req.Context(), x)
@@ -43,10 +43,8 @@ func (t *replayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	case req.Body != nil && req.Body != http.NoBody && x.kept == nil:
 		return res, nil // the body has gone; whoever sends it again finds the fresh token
 	}
-	// A body that is read to its end gives its connection back.
-	_, _ = io.CopyN(io.Discard, res.Body, replayable)
-	_ = res.Body.Close()
-	x.token, x.minted, x.replayed = fresh.Token, true, true
+	spend(res)
+	x.token, x.key, x.minted, x.replayed = fresh.Token, fresh.Key, true, true
 	again := req.Clone(req.Context())
 	again.Header["Authorization"] = []string{"Bearer " + x.token.Reveal()}
 	if x.kept != nil {
@@ -89,7 +87,7 @@ func (x *exchange) keep(r *http.Request) error {
 }
 
 func (x *exchange) keepable(r *http.Request) bool {
-	again := x.token != "" && !x.minted || len(x.route.Replicas) > 0
+	again := x.token != "" && !x.minted || x.key != "" || len(x.route.Replicas) > 0
 	return again && r.ContentLength > 0 && r.ContentLength <= replayable &&
 		len(r.Trailer) == 0 && r.Header["Expect"] == nil
 }

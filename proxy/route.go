@@ -139,7 +139,7 @@ func (g *Gateway) compile(routes []Route) (hosts, error) {
 // wayTo is how requests get to the upstream of a route: straight, or by a choice of many.
 func (g *Gateway) wayTo(rt *route) http.RoundTripper {
 	if len(rt.Replicas) == 0 {
-		return g.ways.transport(rt.Upstream, rt.Timeout, rt.UpstreamTLS)
+		return &prover{g.ways.proofs, g.ways.transport(rt.Upstream, rt.Timeout, rt.UpstreamTLS)}
 	}
 	rt.pool = g.ways.pool(&rt.Route, g.cfg)
 	return &balancer{rt.pool, rt.Balance.Sticky}

@@ -47,7 +47,7 @@ func (g *Gateway) challenged(x *exchange, res *http.Response) error {
 	if res.StatusCode != http.StatusUnauthorized || x.who == nil || x.kind != UserToken && x.kind != ExchangedToken {
 		return nil
 	}
-	demand := demanded(res.Header["Www-Authenticate"], g.cfg.ClaimsChallenges)
+	demand := demanded(res.Header["Www-Authenticate"], x.scheme(), g.cfg.ClaimsChallenges)
 	if demand == nil || g.cfg.Provider.Meets(&x.state.Grant, demand) {
 		return nil
 	}

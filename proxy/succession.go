@@ -2,14 +2,14 @@ package proxy
 
 // succeed takes over what a gateway has in common with the one in whose place it comes.
 func (g *Gateway) succeed(before *Gateway) {
-	g.ways = &ways{pools: pools{}, transports: transports{}, before: &ways{}}
+	g.ways = &ways{pools: pools{}, transports: transports{}, proofs: &proofs{now: g.cfg.Now}, before: &ways{}}
 	if before == nil {
 		g.logins, g.logouts, g.guesses = &logins{}, make(turnstile, logoutsAtOnce), &guesses{}
 		g.streams = &streams{observe: g.cfg.ObserveStream, leaving: make(chan struct{})}
 		return
 	}
 	g.logins, g.logouts, g.guesses, g.streams = before.logins, before.logouts, before.guesses, before.streams
-	g.ways.before = before.ways
+	g.ways.before, g.ways.proofs = before.ways, before.ways.proofs
 }
 
 // ways are how requests get to upstreams: the connections, and what is known of the servers.
@@ -18,6 +18,7 @@ func (g *Gateway) succeed(before *Gateway) {
 type ways struct {
 	pools      pools
 	transports transports
+	proofs     *proofs
 	before     *ways // of the gateway before, while this one is made; nil afterwards
 }
 

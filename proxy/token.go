@@ -66,7 +66,7 @@ func (g *Gateway) fetch(ctx context.Context, x *exchange, rt *route) error {
 	if err != nil {
 		return err
 	}
-	x.token, x.minted = at.Token, !at.Issued.Before(x.began.Round(0))
+	x.token, x.key, x.minted = at.Token, at.Key, !at.Issued.Before(x.began.Round(0))
 	return nil
 }
 

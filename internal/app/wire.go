@@ -224,9 +224,10 @@ func providerConfig(cfg *config.Config) (oidc.Config, error) {
 	return oidc.Config{
 		Issuer: p.Issuer, Issuers: issuers, DiscoveryURL: p.DiscoveryURL,
 		ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientAuth: oidc.AuthMethod(p.ClientAuth),
-		RedirectURL:   cfg.PublicURL.String() + cfg.BasePath + "/callback",
-		PostLogoutURL: landing,
-		Scopes:        p.Scopes, Audience: p.Audience, Resource: p.Resource, AuthorizeParams: p.AuthorizeParams,
+		SenderConstrained: senderConstraint(p.SenderConstrained),
+		RedirectURL:       cfg.PublicURL.String() + cfg.BasePath + "/callback",
+		PostLogoutURL:     landing,
+		Scopes:            p.Scopes, Audience: p.Audience, Resource: p.Resource, AuthorizeParams: p.AuthorizeParams,
 		Logout: p.Logout, LogoutFallback: known.LogoutFallback, LogoutHint: p.LogoutHint, NoIDTokenHint: !p.IDTokenHint,
 		UserInfo:    p.UserInfo,
 		ExpiryClaim: cfg.Session.ExpiryClaim, IdleTimeout: cfg.Session.IdleTimeout,
@@ -234,6 +235,14 @@ func providerConfig(cfg *config.Config) (oidc.Config, error) {
 		Endpoints: oidc.Endpoints(p.Endpoints), Timeout: p.Timeout, ClockSkew: p.ClockSkew,
 		Transport: transport,
 	}, nil
+}
+
+// senderConstraint is what the provider client knows it by.
+func senderConstraint(c config.SenderConstraint) oidc.SenderConstraint {
+	if c == config.DPoP {
+		return oidc.DPoP
+	}
+	return oidc.NotConstrained
 }
 
 // trusting is a transport that also trusts the roots in a file. nil: the system's roots.

@@ -51,6 +51,9 @@ func (r *reader) checkListeners(c *Config) {
 	if c.ForwardAuth.Listen != "" && len(c.TrustedProxies) == 0 && r.sound("forward_auth.listen", "trusted_proxies") {
 		r.problem("forward_auth.listen", "believes trusted proxies only, and there are none: write the ingress's network into trusted_proxies")
 	}
+	if c.ForwardAuth.Listen != "" && c.Provider.SenderConstrained == DPoP && r.sound("forward_auth.listen", "provider.sender_constrained") {
+		r.warn("forward_auth.listen", "hands no token out that is bound to a key (provider.sender_constrained: dpop), and answers 503 in its place: routes that the ingress asks about need token: none")
+	}
 	for i, network := range c.TrustedProxies {
 		if network.Bits() == 0 {
 			r.warn(element("trusted_proxies", i), "believes everybody's X-Forwarded-* headers: write the networks of your proxies")

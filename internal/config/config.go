@@ -102,6 +102,15 @@ const (
 	NoClientAuth  ClientAuth = "none"
 )
 
+// SenderConstraint is what keeps a stolen token from being used by the thief.
+type SenderConstraint string
+
+// The ways to bind tokens to the gateway.
+const (
+	NotConstrained SenderConstraint = "none"
+	DPoP           SenderConstraint = "dpop" // RFC 9449
+)
+
 // Provider is the OpenID provider.
 type Provider struct {
 	Preset          string
@@ -129,6 +138,8 @@ type Provider struct {
 	Timeout         time.Duration
 	ClockSkew       time.Duration
 	CAFile          string
+
+	SenderConstrained SenderConstraint // what tokens are bound to
 }
 
 // ScopeOnRefresh says whether a refresh names the scopes of the login.

@@ -321,6 +321,7 @@ func TestWhatWorksButWeakensIsAWarning(t *testing.T) {
 		{"a cookie for siblings", "session:\n", "session:\n  cookie: {name: sid}\n", "7:18: session.cookie.name: a sibling"},
 		{"a key twice", `"${file:key}"`, `"${file:key}", "${file:key}"`, "7:25: session.keys[1]: is the same key again"},
 		{"a key of zeros", "${file:key}", strings.Repeat("A", 43), "7:10: session.keys[0]: does not look random"},
+		{"tokens for whom nobody can prove", "session:\n", "  sender_constrained: dpop\ntrusted_proxies: [10.0.0.0/8]\nforward_auth: {listen: \":4181\"}\nsession:\n", "8:24: forward_auth.listen: hands no token"},
 		{"everybody's headers", "session:\n", "trusted_proxies: [0.0.0.0/0]\nsession:\n", "6:19: trusted_proxies[0]: believes"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

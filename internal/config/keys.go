@@ -70,6 +70,7 @@ func (p *Provider) keys() group {
 		{"client_secret", secretText(&p.ClientSecret), "", "", "The client's secret, best as ${env:NAME} or ${file:PATH}."},
 		{"client_auth", oneOf(&p.ClientAuth, SecretBasic, SecretPost, SecretJWT, PrivateKeyJWT, MutualTLS, SelfSignedTLS, NoClientAuth), string(SecretBasic), "", "How the client authenticates at the token endpoint."},
 		{"client_key_file", filePath{&p.ClientKeyFile, false}, "", "", "Private key of private_key_jwt and mutual TLS."},
+		{"sender_constrained", oneOf(&p.SenderConstrained, NotConstrained, DPoP), string(NotConstrained), "", "What tokens are bound to, so that nobody else can use them: dpop is a key for each session."},
 		{"scopes", series[string]{&p.Scopes, scope, false}, []string{"openid", "profile", "email", "offline_access"}, "", "What a login asks for."},
 		{"scope_on_refresh", oneOf(&p.ScopeOnRefresh, OmitScope, SendScope), string(OmitScope), "", "Whether a refresh names the scopes of the login again. Those of a route are named in any case."},
 		{"audience", anyText(&p.Audience), "", "", "Auth0's API audience."},
