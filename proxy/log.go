@@ -59,22 +59,19 @@ func (g *Gateway) logRequest(x *exchange, r *http.Request, now time.Time, took t
 	if !handler.Enabled(ctx, level) {
 		return
 	}
-	line := slog.NewRecord(now, level, "request", 0)
-	line.AddAttrs(
-		slog.String("method", r.Method),
-		slog.String("host", x.client.host),
-		slog.String("path", shortened(x.path)),
-		slog.String("route", x.name),
-		slog.Int("status", x.status),
-		slog.Duration("took", took),
-		slog.String("client", x.client.addr))
-	if x.code != "" {
-		line.AddAttrs(slog.String("code", string(x.code)))
+	line := Line{
+		At: now, Level: level, Method: r.Method, Host: x.client.host, Path: shortened(x.path), Route: x.name,
+		Status: x.status, Took: took, Client: x.client.addr, Code: string(x.code),
 	}
 	if x.err != nil {
-		line.AddAttrs(slog.String("error", x.err.Error()))
+		line.Error = x.err.Error()
 	}
-	_ = handler.Handle(ctx, line) // a log that cannot be written has nobody to tell
+	// A log that cannot be written has nobody to tell.
+	if quick, ok := handler.(LineHandler); ok {
+		_ = quick.HandleLine(ctx, line)
+	} else {
+		_ = handler.Handle(ctx, line.Record())
+	}
 }
 
 // recovered answers for a handler that panicked and reports whether the connection has to

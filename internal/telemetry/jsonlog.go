@@ -7,11 +7,13 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/cloakroom-bff/cloakroom/proxy"
 )
 
-// JSONLog is slog's JSON handler with a short way for the line that every request writes:
-// a flat one of plain text, numbers and truth values. That line is appended, byte for byte
-// as slog would write it, at a third of the cost. All others go to slog.
+// JSONLog is slog's JSON handler with a short way for the line that every request writes: it
+// is appended, byte for byte as slog would write it, at a fifth of the cost and without an
+// allocation. All others go to slog, and so does a request's line that needs an escape.
 //
 // Its writer gets each line in one Write, and may get two at a time.
 type JSONLog struct {
@@ -28,71 +30,79 @@ func NewJSONLog(w io.Writer, level slog.Leveler) *JSONLog {
 	}
 }
 
-// Handle implements slog.Handler. What WithAttrs and WithGroup return is slog's own.
-func (l *JSONLog) Handle(ctx context.Context, r slog.Record) error {
+// HandleLine implements proxy.LineHandler. What WithAttrs and WithGroup return is slog's own,
+// and has no such method.
+func (l *JSONLog) HandleLine(ctx context.Context, line proxy.Line) error {
 	buf, ok := l.lines.Get().(*[]byte)
 	if !ok {
-		return l.Handler.Handle(ctx, r)
+		return l.Handler.Handle(ctx, line.Record())
 	}
 	defer l.lines.Put(buf)
-	line, ok := appendRecord((*buf)[:0], r)
-	*buf = line
-	if !ok {
-		return l.Handler.Handle(ctx, r)
+	text := textOf((*buf)[:0], &line)
+	*buf = text.b
+	if text.odd {
+		return l.Handler.Handle(ctx, line.Record())
 	}
-	_, err := l.to.Write(line)
+	_, err := l.to.Write(text.b)
 	return err
 }
 
-// appendRecord appends the line of a record, or reports that it is none for the short way.
-func appendRecord(b []byte, r slog.Record) (line []byte, ok bool) {
-	at := r.Time.Round(0)
+// text is a line of JSON that grows.
+type text struct {
+	b   []byte
+	odd bool // it has what only slog can write
+}
+
+// textOf appends a request's line to b.
+func textOf(b []byte, l *proxy.Line) text {
+	t := text{b: b}
+	t.time(l.At)
+	t.literal(`,"level":"`)
+	t.literal(l.Level.String())
+	t.literal(`","msg":"request"`)
+	t.string(`,"method":"`, l.Method)
+	t.string(`,"host":"`, l.Host)
+	t.string(`,"path":"`, l.Path)
+	t.string(`,"route":"`, l.Route)
+	t.number(`,"status":`, int64(l.Status))
+	t.number(`,"took":`, int64(l.Took))
+	t.string(`,"client":"`, l.Client)
+	if l.Code != "" {
+		t.string(`,"code":"`, l.Code)
+	}
+	if l.Error != "" {
+		t.string(`,"error":"`, l.Error)
+	}
+	t.literal("}\n")
+	return t
+}
+
+func (t *text) literal(s string) { t.b = append(t.b, s...) }
+
+func (t *text) time(at time.Time) {
 	if at.IsZero() || at.Year() < 0 || at.Year() > 9999 {
-		return b, false
+		t.odd = true
+		return
 	}
-	b = append(b, `{"time":"`...)
-	b = at.AppendFormat(b, time.RFC3339Nano)
-	b = append(b, `","level":"`...)
-	b = append(b, r.Level.String()...)
-	b = append(b, `","msg":`...)
-	b, ok = appendText(b, r.Message)
-	r.Attrs(func(a slog.Attr) bool {
-		if !ok {
-			return false
-		}
-		if b, ok = appendText(append(b, ','), a.Key); ok {
-			b, ok = appendValue(append(b, ':'), a.Value)
-		}
-		return ok
-	})
-	return append(b, "}\n"...), ok
+	t.literal(`{"time":"`)
+	t.b = at.AppendFormat(t.b, time.RFC3339Nano)
+	t.literal(`"`)
 }
 
-// appendValue appends a value that looks the same whoever writes it.
-func appendValue(b []byte, v slog.Value) ([]byte, bool) {
-	switch v.Kind() {
-	case slog.KindString:
-		return appendText(b, v.String())
-	case slog.KindInt64:
-		return strconv.AppendInt(b, v.Int64(), 10), true
-	case slog.KindUint64:
-		return strconv.AppendUint(b, v.Uint64(), 10), true
-	case slog.KindBool:
-		return strconv.AppendBool(b, v.Bool()), true
-	case slog.KindDuration:
-		return strconv.AppendInt(b, int64(v.Duration()), 10), true
-	}
-	return b, false
+func (t *text) number(key string, n int64) {
+	t.literal(key)
+	t.b = strconv.AppendInt(t.b, n, 10)
 }
 
-// appendText appends text that needs no escape.
-func appendText(b []byte, s string) ([]byte, bool) {
+// string appends a text if it needs no escape.
+func (t *text) string(key, s string) {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return b, false
+			t.odd = true
+			return
 		}
 	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"'), true
+	t.literal(key)
+	t.literal(s)
+	t.literal(`"`)
 }

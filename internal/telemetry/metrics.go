@@ -12,7 +12,6 @@ package telemetry
 import (
 	"net/http"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,7 +27,7 @@ import (
 // use.
 type Metrics struct {
 	registry *prometheus.Registry
-	series   sync.Map // seriesOf → *series: what every request counts in
+	series   series // of every request
 
 	requests       *prometheus.CounterVec
 	requestTimes   *prometheus.HistogramVec
@@ -109,6 +108,7 @@ func NewMetrics(version string) *Metrics {
 			Name: "cloakroom_store_ready", Help: "1 if the session store answers.",
 		}),
 	}
+	m.series.requests, m.series.times = m.requests, m.requestTimes
 	m.reloaded = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "cloakroom_config_last_reload_ok", Help: "1 unless the last reload of the configuration was refused; then the one before goes on.",
 	})
@@ -148,8 +148,8 @@ func (m *Metrics) Handler() http.Handler {
 
 // Request counts a request that was answered.
 func (m *Metrics) Request(s proxy.Served) {
-	own := m.seriesFor(seriesOf{s.Route, method(s.Method), statusClass(s.Status)})
-	own.count.Inc()
+	own := m.series.of(s.Route)
+	own.count(s.Method, s.Status).Inc()
 	own.times.Observe(s.Took.Seconds())
 	if s.Code != "" {
 		m.errors.WithLabelValues(string(s.Code)).Inc()
@@ -161,23 +161,6 @@ func (m *Metrics) Request(s proxy.Served) {
 		}
 		m.replays.WithLabelValues(s.Route, outcome).Inc()
 	}
-}
-
-// seriesOf names the series of a request; there are few, since each part is bounded.
-type seriesOf struct{ route, method, status string }
-
-type series struct {
-	count prometheus.Counter
-	times prometheus.Observer
-}
-
-// seriesFor spares a request the look-up by label values.
-func (m *Metrics) seriesFor(of seriesOf) *series {
-	if s, ok := m.series.Load(of); ok {
-		return s.(*series)
-	}
-	s, _ := m.series.LoadOrStore(of, &series{m.requests.WithLabelValues(of.route, of.method, of.status), m.requestTimes.WithLabelValues(of.route)})
-	return s.(*series)
 }
 
 // Stream counts a stream that opened (+1) or ended (-1).
@@ -222,30 +205,4 @@ func one(yes bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// statusClass keeps the number of series small.
-func statusClass(status int) string {
-	switch status / 100 {
-	case 1:
-		return "1xx"
-	case 2:
-		return "2xx"
-	case 3:
-		return "3xx"
-	case 4:
-		return "4xx"
-	case 5:
-		return "5xx"
-	}
-	return "none" // the client left first
-}
-
-// method keeps a client's invention out of the labels.
-func method(m string) string {
-	switch m {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return m
-	}
-	return "other"
 }

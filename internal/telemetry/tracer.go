@@ -103,7 +103,7 @@ func (t *Tracer) Answered(ctx context.Context, s proxy.Served) {
 	if !span.IsRecording() {
 		return
 	}
-	m := method(s.Method)
+	m := methods[methodIndex(s.Method)]
 	if m == "other" {
 		m = "_OTHER"
 	}
