@@ -1,0 +1,127 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/cloakroom-bff/cloakroom/bench/fill"
+	"github.com/cloakroom-bff/cloakroom/bench/process"
+	"github.com/cloakroom-bff/cloakroom/internal/config"
+)
+
+// Binary says which gateway is started, and how.
+type Binary struct {
+	Name string // of the side
+	Path string // of the program
+	// Redis is where it keeps its sessions; nil means in a file.
+	Redis *Redis
+	// Sessions is how many there are in its store when it starts; the load is spread over
+	// them. Zero means the one of the browser that signs in.
+	Sessions int
+	// Ingress opens its entrance for an ingress, too.
+	Ingress bool
+}
+
+// Build builds the gateway of this tree.
+func (st *Stage) Build(ctx context.Context) (path string, err error) {
+	path = filepath.Join(st.Dir, "cloakroom")
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/cloakroom-bff/cloakroom/cmd/cloakroom").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building the gateway: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// Gateway starts a gateway and signs in. Stop ends it before the Stage.
+func (st *Stage) Gateway(ctx context.Context, b Binary) (s *Side, err error) {
+	address, err := process.FreeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	s = &Side{Name: b.Name, Kind: Gateway, Origin: "http://localhost:" + port}
+	idp, err := st.provider(s.Origin + "/bff/callback") //nolint:contextcheck // Close ends it
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(st.Dir, "gateway")
+	if err != nil {
+		return nil, err
+	}
+	store, key := "bolt:"+filepath.Join(dir, "sessions.db"), config.NewKey()
+	if b.Redis != nil {
+		store, s.Redis = b.Redis.URL, b.Redis.process
+	}
+	if b.Sessions > 0 {
+		s.Cookies = filepath.Join(dir, "cookies")
+		if err := st.fill(ctx, s.Cookies, fill.Filling{Store: store, Keys: []string{key}, Issuer: idp.URL, Client: Client, Sessions: b.Sessions}); err != nil {
+			return nil, err
+		}
+	}
+	text := fmt.Sprintf(gatewayConfig, s.Origin, address, idp.URL, Client, clientSecret, store, key, st.Upstream, st.Upstream, st.Files)
+	if b.Ingress {
+		ingress, err := process.FreeAddress(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.Ingress = "http://" + ingress
+		text += fmt.Sprintf("forward_auth: {listen: %q}\ntrusted_proxies: [127.0.0.0/8]\n", ingress)
+	}
+	file := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	p, err := st.start(ctx, b.Name, address, b.Path, "run", "--config", file)
+	if err != nil {
+		return nil, err
+	}
+	s.Measured = measured(p)
+	if err := s.signIn(ctx, "/bff/login"); err != nil {
+		return nil, fmt.Errorf("signing in at %s: %w\n%s", b.Name, err, p.Logged())
+	}
+	return s, nil
+}
+
+// gatewayConfig has what the smallest useful file has, and a second upstream without a login.
+const gatewayConfig = `public_url: %s
+listen: %q
+admin: {listen: "127.0.0.1:0"}
+provider: {issuer: %q, client_id: %s, client_secret: %s}
+session: {store: %q, keys: [%q]}
+routes:
+  - path: /api/
+    upstream: %s
+  - path: /public/
+    upstream: %s
+    access: public
+  - path: /
+    files: %s
+    access: public
+`
+
+// fill puts sessions into a store and their tickets into a file.
+func (st *Stage) fill(ctx context.Context, cookies string, f fill.Filling) error {
+	w, err := os.Create(cookies)
+	if err != nil {
+		return err
+	}
+	if err := f.Run(ctx, w); err != nil {
+		_ = w.Close() // it is of no use
+		return err
+	}
+	return w.Close()
+}
+
+// Stop ends a side before the Stage.
+func (st *Stage) Stop(s *Side) {
+	for _, p := range s.Measured {
+		st.stop(p)
+	}
+}
