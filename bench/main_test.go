@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestMain makes this binary the parts that a stage starts, as the program is.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "part" {
+		if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
+			panic(err)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestEveryCellHasANameOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for set, cells := range map[string][]cell{"core": core(), "matrix": matrix()} {
+		seen := make(map[string]bool)
+		for _, c := range cells {
+			if seen[c.name] {
+				t.Errorf("%s has %s twice", set, c.name)
+			}
+			seen[c.name] = true
+			if c.roles[0] != tuned {
+				t.Errorf("%s in %s is not held against the tuned proxy", c.name, set)
+			}
+		}
+	}
+}
+
+func TestAWrongCommandLineSaysWhatToWrite(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-case", "tea"}, "-case is one of json,"},
+		{[]string{"-rounds", "0"}, "-rounds and -round are 1 and 1s at least"},
+		{[]string{"-gateway", "cloakroom"}, "write name=path"},
+		{[]string{"coer"}, "there are no other arguments"},
+		{[]string{"fill"}, "name what to fill"},
+		{[]string{"part"}, "which part"},
+		{[]string{"part", "127.0.0.1:0", "tea"}, "no part of this program"},
+	} {
+		if err := run(t.Context(), row.args, &strings.Builder{}); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%v: %v, want %q", row.args, err, row.want)
+		}
+	}
+}
