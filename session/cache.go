@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"weak"
@@ -18,12 +19,21 @@ type cache struct {
 	handles  *handles
 }
 
-func newCache(size int) (*cache, error) {
-	tickets, err := otter.New(&otter.Options[string, ID]{MaximumSize: size})
+// sessionWeight is about what a session takes in memory besides the plain text of its
+// record, with its ticket and what knows of it here.
+const sessionWeight = 3 << 10
+
+func (s *Session) weight() uint32 { return uint32(min(sessionWeight+s.State().size, math.MaxUint32)) } //nolint:gosec // bounded
+
+func newCache(bytes int64) (*cache, error) {
+	tickets, err := otter.New(&otter.Options[string, ID]{MaximumSize: int(max(bytes/sessionWeight, 1))})
 	if err != nil {
 		return nil, fmt.Errorf("session: cache: %w", err)
 	}
-	sessions, err := otter.New(&otter.Options[ID, *Session]{MaximumSize: size})
+	sessions, err := otter.New(&otter.Options[ID, *Session]{
+		MaximumWeight: uint64(bytes), //nolint:gosec // not negative
+		Weigher:       func(_ ID, s *Session) uint32 { return s.weight() },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("session: cache: %w", err)
 	}

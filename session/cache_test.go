@@ -3,6 +3,8 @@ package session_test
 import (
 	"errors"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"weak"
@@ -12,7 +14,7 @@ import (
 
 func TestOneHandleForOneSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := open(t, func(c *session.Config) { c.CacheSize = 1 })
+		r := open(t, func(c *session.Config) { c.CacheBytes = 1 })
 		held, ticket := r.signIn()
 		for range 100 { // push it out of the cache
 			r.signIn()
@@ -38,11 +40,40 @@ func TestOneHandleForOneSession(t *testing.T) {
 	})
 }
 
+// Sessions differ in size by more than an order of magnitude: a user of fifty groups, and a
+// machine with three claims.
+func TestMemoryIsBoundedByTheSizeOfSessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const bytes, size, sessions = 1 << 20, 20 << 10, 200
+		r := open(t, func(c *session.Config) { c.CacheBytes = bytes })
+		var tickets []string
+		for range sessions {
+			_, ticket, err := r.Begin(t.Context(), session.Start{Grant: session.Grant{Issuer: "https://idp.example", Subject: "alice", IDToken: session.Token(strings.Repeat("x", size))}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tickets = append(tickets, ticket)
+		}
+		synctest.Wait()
+		runtime.GC()
+		runtime.GC()
+		before := r.Counts().Hits
+		for _, ticket := range slices.Backward(tickets) { // what one of them pushes out does not count
+			if _, err := r.Open(t.Context(), ticket); err != nil && !errors.As(err, new(*session.EndedError)) {
+				t.Fatal(err)
+			}
+		}
+		if hits := int(r.Counts().Hits - before); hits == 0 || hits*size > bytes*3/2 {
+			t.Errorf("%d sessions of %d bytes were in memory, which has %d", hits, size, bytes)
+		}
+	})
+}
+
 // A reader that is slow brings home a record of a live session. Meanwhile the session was
 // ended and forgotten: what the reader has must not become the truth.
 func TestASlowReaderBringsNoEndedSessionBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := open(t, func(c *session.Config) { c.CacheSize = 1 })
+		r := open(t, func(c *session.Config) { c.CacheBytes = 1 })
 		id, ticket := func() (session.ID, string) { s, ticket := r.signIn(); return s.ID(), ticket }()
 		forget := func() {
 			for range 100 {
@@ -121,7 +152,7 @@ func TestWhatASearchBringsHomeUpdatesMemory(t *testing.T) {
 
 func TestMemoryForgetsSessionsThatNobodyHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := open(t, func(c *session.Config) { c.CacheSize = 1 })
+		r := open(t, func(c *session.Config) { c.CacheBytes = 1 })
 		p := func() weak.Pointer[session.Session] { s, _ := r.signIn(); return weak.Make(s) }()
 		for range 100 {
 			r.signIn()

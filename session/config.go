@@ -54,8 +54,9 @@ type Config struct {
 	// address.
 	Rate float64
 
-	// CacheSize bounds the sessions that are kept decoded in memory; zero means 100,000.
-	CacheSize int
+	// CacheBytes is about how much memory the sessions take that are kept decoded; zero
+	// means 64 MiB, some 12,000 of a usual size. What is in use is kept beyond it.
+	CacheBytes int64
 
 	// Observe, if set, is told of every event, from many goroutines at a time. It must be
 	// quick and must not block.
@@ -92,7 +93,10 @@ func (cfg *Config) complete() error {
 	if cfg.MaxPerUser < 0 {
 		return fmt.Errorf("session: Config has a MaxPerUser of %d: write 0 for no limit, or more", cfg.MaxPerUser)
 	}
-	cfg.CacheSize = cmp.Or(cfg.CacheSize, 100_000)
+	if cfg.CacheBytes < 0 {
+		return fmt.Errorf("session: Config has CacheBytes of %d: write 0 for 64 MiB, or more", cfg.CacheBytes)
+	}
+	cfg.CacheBytes = cmp.Or(cfg.CacheBytes, 64<<20)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

@@ -122,7 +122,7 @@ type room struct {
 func open(t *testing.T, change func(*session.Config)) *room {
 	t.Helper()
 	r := &room{t: t, store: newMemory(), provider: &provider{lifetime: time.Minute}}
-	r.config = session.Config{Store: r.store, Keys: ring(t, 1), Refresher: r.provider, SoleOwner: true, CacheSize: 1000}
+	r.config = session.Config{Store: r.store, Keys: ring(t, 1), Refresher: r.provider, SoleOwner: true, CacheBytes: 8 << 20}
 	if change != nil {
 		change(&r.config)
 	}

@@ -42,7 +42,7 @@ func TestStreamsOfSeveralLoginsAgoEndWithTheLast(t *testing.T) {
 // A stream holds the handle of its own session, not that of the one that continues it.
 func TestAStreamEndsWithASuccessorThatMemoryHadForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := open(t, func(c *session.Config) { c.CacheSize = 1 })
+		r := open(t, func(c *session.Config) { c.CacheBytes = 1 })
 		old, _ := r.signIn()
 		_, ticket := r.stepUp(old)
 		for range 100 { // push it out of the cache

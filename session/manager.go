@@ -15,7 +15,7 @@ import (
 
 // Manager keeps sessions. It is safe for concurrent use.
 type Manager struct {
-	cfg      Config // of it, Store, CacheSize, Observe, Tracer, Log and Now never change; the rest is in terms
+	cfg      Config // of it, Store, CacheBytes, Observe, Tracer, Log and Now never change; the rest is in terms
 	log      *slog.Logger
 	holder   string                  // names this process in a lease
 	inForce  atomic.Pointer[Config]  // Reconfigure puts another in its place
@@ -47,7 +47,7 @@ func New(cfg Config) (*Manager, error) {
 		return nil, err
 	}
 	m.tickets.Store(tickets)
-	if m.cache, err = newCache(cfg.CacheSize); err != nil {
+	if m.cache, err = newCache(cfg.CacheBytes); err != nil {
 		return nil, err
 	}
 	m.outbox.init()

@@ -88,7 +88,7 @@ func replicas(t *testing.T, n int) (*room, []replica) {
 	var all []replica
 	for range n {
 		v := sh.view()
-		m, err := session.New(session.Config{Store: v, Keys: ring(t, 1), Refresher: r.provider, CacheSize: 100})
+		m, err := session.New(session.Config{Store: v, Keys: ring(t, 1), Refresher: r.provider, CacheBytes: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,6 +54,7 @@ type State struct {
 
 	version uint64  // of the record that this was read from or written as
 	sealed  keyMark // by which key that record was sealed
+	size    int     // of that record's data, in bytes
 	rest    *unread // what another release keeps in the record
 }
 
@@ -185,7 +186,7 @@ func (st *State) record(ring *Keyring, id ID, idle time.Duration) (Record, error
 	if err != nil {
 		return Record{}, err
 	}
-	st.sealed = markOf(sealed)
+	st.sealed, st.size = markOf(sealed), len(sealed)
 	r := Record{ID: id, Version: st.version, Data: sealed, Due: st.due(idle), Expires: st.expires()}
 	if st.Ended == "" {
 		r.Index = st.Grant.index(ring.keys[0].index)
@@ -204,7 +205,7 @@ func readState(ring *Keyring, r Record) (*State, error) {
 		return nil, err
 	}
 	st := w.state()
-	st.rest, st.version, st.sealed = rest, r.Version, markOf(r.Data)
+	st.rest, st.version, st.sealed, st.size = rest, r.Version, markOf(r.Data), len(r.Data)
 	return st, nil
 }
 

@@ -10,13 +10,13 @@ func (m *Manager) terms() *Config { return m.inForce.Load() }
 
 // Reconfigure puts another configuration in the place of the manager's, at once and for all
 // that follows; nobody waits for it, and nothing that runs is cut. Every session lives on, with
-// the absolute limit that it began with. Keys change as by SetKeys. Store, CacheSize, Observe,
+// the absolute limit that it began with. Keys change as by SetKeys. Store, CacheBytes, Observe,
 // Tracer, Log and Now stay as they were, whatever cfg has there, and so does all that memory holds.
 //
 // After an error everything is as before. Calls, also of SetKeys, must not overlap.
 func (m *Manager) Reconfigure(cfg Config) error {
 	was := m.terms()
-	cfg.Store, cfg.CacheSize, cfg.Observe, cfg.Tracer, cfg.Log, cfg.Now = was.Store, was.CacheSize, was.Observe, was.Tracer, was.Log, was.Now
+	cfg.Store, cfg.CacheBytes, cfg.Observe, cfg.Tracer, cfg.Log, cfg.Now = was.Store, was.CacheBytes, was.Observe, was.Tracer, was.Log, was.Now
 	if err := cfg.complete(); err != nil {
 		return err
 	}

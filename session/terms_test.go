@@ -113,7 +113,7 @@ func TestAConfigurationThatIsRefusedChangesNothing(t *testing.T) {
 
 func TestAListOfSessionsKnowsTheKeysOfNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := open(t, func(c *session.Config) { c.CacheSize = 1 })
+		r := open(t, func(c *session.Config) { c.CacheBytes = 1 })
 		setKeys(t, r.Manager, 2, 1)
 		s, _, err := r.under(t, 2).Begin(t.Context(), session.Start{Grant: r.grant()})
 		if err != nil {

@@ -64,7 +64,7 @@ func (f Filling) Run(ctx context.Context, tickets io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	m, err := session.New(session.Config{Store: s, Keys: ring, Refresher: nobody{}, CacheSize: callers})
+	m, err := session.New(session.Config{Store: s, Keys: ring, Refresher: nobody{}, CacheBytes: 1 << 20})
 	if err != nil {
 		return err
 	}

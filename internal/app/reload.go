@@ -81,7 +81,7 @@ func (a *App) replace(before *generation, cfg *config.Config) error {
 func hold(was, written *config.Config) *config.Config {
 	cfg := *written
 	cfg.Listen, cfg.MaxConnections, cfg.TLS, cfg.Admin, cfg.ForwardAuth = was.Listen, was.MaxConnections, was.TLS, was.Admin, was.ForwardAuth
-	cfg.Session.Store, cfg.Session.WaitReplicas = was.Session.Store, was.Session.WaitReplicas
+	cfg.Session.Store, cfg.Session.WaitReplicas, cfg.Session.Cache = was.Session.Store, was.Session.WaitReplicas, was.Session.Cache
 	cfg.Log.Format, cfg.Telemetry = was.Log.Format, was.Telemetry
 	if !sameProvider(&was.Provider, &written.Provider) {
 		cfg.Provider = was.Provider

@@ -113,7 +113,7 @@ func TestListenersAndStoreStayAsTheyAre(t *testing.T) {
 	for _, row := range []struct{ old, replacement, key string }{
 		{`admin: {listen: "127.0.0.1:0"}`, `admin: {listen: "127.0.0.1:1", token: operators-token-of-32-characters}`, `"admin.listen","admin.token"`},
 		{`forward_auth: {listen: "127.0.0.1:0"}`, `forward_auth: {listen: "127.0.0.1:2"}`, "forward_auth.listen"},
-		{"session: {", "session: {store: redis://localhost:1, wait_replicas: 1, ", `"session.store","session.wait_replicas"`},
+		{"session: {", "session: {store: redis://localhost:1, wait_replicas: 1, cache: 1MiB, ", `"session.store","session.cache","session.wait_replicas"`},
 		{"routes:", "log: {format: text}\nroutes:", "log.format"},
 	} {
 		if err := h.edit(row.old, row.replacement); err != nil {

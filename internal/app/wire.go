@@ -296,7 +296,7 @@ func (a *App) sessionTerms(cfg *config.Config, provider *oidc.Client) (session.C
 		LostAnswer: map[config.UnknownOutcome]session.LostAnswer{config.WaitForExpiry: session.WaitForExpiry, config.RetryAtOnce: session.RetryAtOnce}[s.Refresh.UnknownOutcome],
 		KeepTokens: !cfg.Provider.RevokeOnLogout,
 		SoleOwner:  s.Store.URL.IsZero() && a.alone,
-		StoreGrace: s.StoreGrace, Rate: s.Refresh.Rate.PerSecond(),
+		StoreGrace: s.StoreGrace, CacheBytes: s.Cache, Rate: s.Refresh.Rate.PerSecond(),
 	}, nil
 }
 

@@ -166,6 +166,7 @@ type Session struct {
 	ExpiryClaim     string // of the ID token: when the provider wants the session to be over
 	MaxPerUser      int    // 0: no limit
 	StoreGrace      time.Duration
+	Cache           int64 // bytes
 	WaitReplicas    int
 	Refresh         Refresh
 }

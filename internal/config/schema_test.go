@@ -46,7 +46,7 @@ provider.endpoints.token provider.endpoints.jwks provider.endpoints.revocation
 provider.endpoints.end_session provider.endpoints.userinfo provider.timeout provider.clock_skew
 provider.ca_file session.store session.keys session.cookie.name session.cookie.same_site
 session.cookie.persistent session.idle_timeout session.absolute_timeout session.max_per_user
-session.store_grace session.expiry_claim session.wait_replicas session.refresh.before_expiry session.refresh.wait
+session.store_grace session.cache session.expiry_claim session.wait_replicas session.refresh.before_expiry session.refresh.wait
 session.refresh.rate session.refresh.unknown_outcome routes[].path routes[].host routes[].methods routes[].upstream routes[].files
 routes[].strip_prefix routes[].rewrite_answers routes[].access routes[].token routes[].audience routes[].resource routes[].scopes
 routes[].require.scopes routes[].require.claims routes[].require.acr routes[].require.max_age

@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"context"
+	"sync"
 
 	"go.etcd.io/bbolt"
 
@@ -10,13 +11,60 @@ import (
 
 var _ session.Counted = (*Store)(nil)
 
-// Count implements [session.Counted]. It reads the pages of the list of due times, and no
-// record.
+// count is how many records have a due time. The list of those times is walked once; from
+// then on the writer counts.
+type count struct {
+	walk sync.Mutex // held by whoever walks the list
+
+	mu    sync.Mutex // held over a commit, too, so that the walk begins between two of them
+	known bool       // guarded by mu
+	n     int        // guarded by mu: if not known, what has come since the walk began
+}
+
+// commit ends a transaction that makes so many more records due.
+func (c *count) commit(tx *bbolt.Tx, more int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := tx.Commit()
+	if err == nil {
+		c.n += more
+	}
+	return err
+}
+
+// get returns the number if it is known. It waits for a commit.
+func (c *count) get() (n int, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n, c.known
+}
+
+// Count implements [session.Counted]. The first call reads the pages of the list of due
+// times, and no record; the others read nothing.
 func (s *Store) Count(ctx context.Context) (int, error) {
-	n := 0
+	c := &s.count
+	c.walk.Lock()
+	defer c.walk.Unlock()
+	if n, known := c.get(); known {
+		return n, ctx.Err()
+	}
+	listed := 0
+	c.mu.Lock()
+	unlock := sync.OnceFunc(c.mu.Unlock)
+	defer unlock()
 	err := s.read(ctx, func(tx *bbolt.Tx) error {
-		n = tx.Bucket(bucketDue).Stats().KeyN
+		c.n = 0
+		unlock()
+		stats := tx.Bucket(bucketDue).Stats()
+		listed = stats.KeyN
+		s.touched.Add(int64(stats.LeafPageN))
 		return nil
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n, c.known = c.n+listed, true
+	return c.n, nil
 }

@@ -34,11 +34,15 @@
 //
 // # What bbolt is told
 //
-// Every commit is synced. The free list is kept in a hash map and not written at each
-// commit, which would cost most just when much has been deleted; the price is that Open,
-// and a commit that fails, walk the tree once, about a tenth of a second for a hundred
-// thousand sessions. The file is mapped with room to grow, so that growing seldom waits
-// for readers. It never shrinks by itself: freed pages are used again.
+// Every commit is synced. The free list is kept in a hash map, and written at each commit
+// while it is short, and by Close: Open then needs a moment, whatever the file's size. It is
+// not written while it is long, just after much has been deleted, when it would cost most;
+// the price is that Open after a crash in that time, and a commit that fails, walk the tree
+// once, about a second for a million sessions. The file is mapped with room to grow, so that
+// growing seldom waits for readers. It never shrinks by itself: freed pages are used again.
+//
+// The pages of a large file are given back to the system's cache again and again, so that
+// they do not gather in this process.
 //
 // # Copies
 //

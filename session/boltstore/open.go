@@ -27,6 +27,7 @@ const lockWait = time.Second
 func Open(path string, opts Options) (*Store, error) {
 	s := &Store{
 		path:    path,
+		small:   smallFile,
 		every:   opts.CleanEvery,
 		log:     opts.Log,
 		now:     opts.Now,
@@ -64,9 +65,11 @@ func (s *Store) open() (err error) {
 	if s.db, err = s.own(); err != nil {
 		return err
 	}
+	s.setFreelist()
 	if err := errors.Join(s.db.Update(makeBuckets), syncDir(filepath.Dir(s.path))); err != nil {
 		return errors.Join(fmt.Errorf("boltstore: prepare %s: %w", s.path, err), s.db.Close())
 	}
+	s.letGo() // All that was read to find the free pages, after a crash.
 	return nil
 }
 
@@ -76,9 +79,8 @@ func (s *Store) own() (*bbolt.DB, error) {
 	var got *os.File
 	opts := &bbolt.Options{
 		Timeout:        lockWait,
-		NoFreelistSync: true,
+		NoFreelistSync: true, // Until setFreelist decides.
 		FreelistType:   bbolt.FreelistMapType,
-		NoStatistics:   true,
 		OpenFile: func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
 			f, err = os.OpenFile(name, flag, mode)
 			got = f

@@ -38,7 +38,7 @@ func (w Rewriting) run(ctx context.Context, from *bbolt.Tx, p *part) (c Contents
 	}
 	c.Records, err = w.copyAll(ctx, from, db, p)
 	if err == nil {
-		err = placeError(p.path, db.Sync())
+		err = placeError(p.path, errors.Join(writeFreelist(db), db.Sync()))
 	}
 	if err := errors.Join(err, placeError(p.path, db.Close())); err != nil {
 		return c, err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -45,6 +46,10 @@ type Store struct {
 	idle    chan struct{} // closed when the writer has returned
 	broken  error         // the writer's, until idle is closed: damage met while writing
 
+	small   int64        // a file of less stays in memory; a constant
+	touched atomic.Int64 // records since the file's pages were let go
+	count   count
+
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -62,6 +67,7 @@ func (s *Store) Close() error {
 			s.closeErr = s.broken
 			return
 		}
+		s.leaveFreelist()
 		if err := s.db.Close(); err != nil {
 			s.closeErr = fmt.Errorf("boltstore: close %s: %w", s.path, err)
 		}
@@ -181,6 +187,7 @@ func (s *Store) read(ctx context.Context, f func(*bbolt.Tx) error) (err error) {
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return errClosed
 	}
+	s.touch(1)
 	return err
 }
 

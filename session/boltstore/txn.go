@@ -17,6 +17,7 @@ type txn struct {
 
 	now     time.Time
 	changed bool
+	more    int // records that have a due time, than before
 }
 
 func newTxn(tx *bbolt.Tx, now time.Time) *txn {
@@ -118,7 +119,7 @@ func (t *txn) put(id session.ID, old entry, value []byte) error {
 	if err := t.records.Put(id[:], value); err != nil {
 		return err
 	}
-	if err := move(t.due, id, old.due, e.due); err != nil {
+	if err := t.schedule(id, old.due, e.due); err != nil {
 		return err
 	}
 	if err := move(t.expiry, id, old.expires, e.expires); err != nil {
@@ -144,7 +145,7 @@ func (t *txn) remove(id session.ID, e entry) error {
 	if err := t.unindex(id, e); err != nil {
 		return err
 	}
-	if err := move(t.due, id, e.due, time.Time{}); err != nil {
+	if err := t.schedule(id, e.due, time.Time{}); err != nil {
 		return err
 	}
 	if err := move(t.expiry, id, e.expires, time.Time{}); err != nil {
@@ -160,6 +161,17 @@ func (t *txn) unindex(id session.ID, e entry) error {
 		}
 	}
 	return nil
+}
+
+// schedule changes when a record is due.
+func (t *txn) schedule(id session.ID, from, to time.Time) error {
+	if from.IsZero() && !to.IsZero() {
+		t.more++
+	}
+	if !from.IsZero() && to.IsZero() {
+		t.more--
+	}
+	return move(t.due, id, from, to)
 }
 
 // move changes the time under which a bucket lists id; the zero time means not at all.

@@ -146,9 +146,11 @@ func (s *Store) transact(batch []*write) (err error) {
 	if !t.changed {
 		return leave(tx, nil)
 	}
-	if err := tx.Commit(); err != nil {
+	s.setFreelist()
+	if err := s.count.commit(tx, t.more); err != nil {
 		return leave(tx, fmt.Errorf("boltstore: write %s: %w", s.path, err))
 	}
+	s.touch(len(batch) * touchedByWrite)
 	return nil
 }
 
