@@ -1,11 +1,9 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"net/http"
-	"net/http/httputil"
 	"slices"
 	"strings"
 
@@ -227,27 +225,16 @@ func explainUpstreams(rt *route, who *session.Session) (all []explainedUpstream)
 	return all
 }
 
-// forwardedHeaders are the names of the headers that the upstream would get. The request goes
-// through the same ReverseProxy as one that is forwarded, and ends before it is sent.
+// forwardedHeaders are the names of the headers that the upstream would get.
 func forwardedHeaders(x *exchange, r *http.Request, rt *route) (names []string) {
-	dry := &httputil.ReverseProxy{
-		Rewrite: rt.rewrite,
-		Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
-			for name, lines := range req.Header {
-				if name != "User-Agent" || lines[0] != "" { // An empty one keeps Go's own away.
-					names = append(names, name)
-				}
-			}
-			return nil, http.ErrAbortHandler
-		}),
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {},
-	}
-	asked := r.Clone(context.WithValue(r.Context(), exchangeKey{}, x))
+	asked := r.Clone(r.Context())
 	asked.Body, asked.ContentLength = http.NoBody, 0
-	if len(asked.Header["Upgrade"]) > 0 && !isWebSocket(asked) {
-		asked.Header.Del("Upgrade")
+	narrowUpgrade(asked)
+	for name, lines := range rt.outgoing(r.Context(), x, asked).Header {
+		if name != "User-Agent" || lines[0] != "" { // An empty one keeps Go's own away.
+			names = append(names, name)
+		}
 	}
-	dry.ServeHTTP(nowhereToWrite{http.Header{}}, asked)
 	slices.Sort(names)
 	return names
 }
@@ -271,12 +258,6 @@ func (g *Gateway) passedHeaders(x *exchange, r *http.Request, rt *route) []strin
 	slices.Sort(names)
 	return names
 }
-
-// roundTrip is a function as an http.RoundTripper.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-// RoundTrip implements http.RoundTripper.
-func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 // nowhereToWrite is an answer that nobody gets.
 type nowhereToWrite struct{ header http.Header }

@@ -5,35 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
 )
-
-// newProxy returns the ReverseProxy of a route. Its hooks find the exchange in the
-// request's context.
-func (g *Gateway) newProxy(rt *route, transport http.RoundTripper) *httputil.ReverseProxy {
-	return &httputil.ReverseProxy{
-		Rewrite:    rt.rewrite,
-		Transport:  &replayer{g, g.followed(transport)},
-		BufferPool: &buffers{},
-		ErrorLog:   slog.NewLogLogger(g.cfg.Log.Handler(), slog.LevelDebug),
-		ModifyResponse: func(res *http.Response) error {
-			ctx := res.Request.Context()
-			return g.answered(ctx, exchangeOf(ctx), res)
-		},
-		// Nothing is answered here: the handler returns the error as all handlers do.
-		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
-			exchangeOf(r.Context()).err = err
-		},
-	}
-}
 
 // forward sends a request to the route's upstream and streams the answer back.
 func (g *Gateway) forward(x *exchange, r *http.Request, rt *route) error {
@@ -48,11 +27,10 @@ func (g *Gateway) forward(x *exchange, r *http.Request, rt *route) error {
 	if err := rt.promise(x); err != nil {
 		return err
 	}
-	if len(r.Header["Upgrade"]) > 0 && !isWebSocket(r) {
-		r.Header.Del("Upgrade") // h2c would be a tunnel past every check (RFC 9110 §7.8).
-	}
-	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	narrowUpgrade(r)
+	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	if x.incoming != nil {
+		r = r.WithContext(ctx)
 		r.Body = x.incoming // of the copy: the server looks at its own
 	}
 	if r.ContentLength > rt.MaxBody {
@@ -65,8 +43,9 @@ func (g *Gateway) forward(x *exchange, r *http.Request, rt *route) error {
 			return err
 		}
 	default:
-		x.body = &requestBody{ReadCloser: r.Body, left: rt.MaxBody, arrived: r.Trailer}
+		x.body = &requestBody{Reader: r.Body, left: rt.MaxBody, arrived: r.Trailer}
 		r.Body = x.body
+		defer func() { _ = x.body.Close() }() // never fails
 		if r.ProtoMajor == 1 {
 			// Else the server would read the whole body before it sends the head of an
 			// answer, and an upstream that answers while it listens would hang. Where that
@@ -75,13 +54,18 @@ func (g *Gateway) forward(x *exchange, r *http.Request, rt *route) error {
 		}
 	}
 	defer g.endStream(x)
-	rt.proxy.ServeHTTP(x, r)
-	if x.err != nil {
-		err := x.err
-		x.err = nil
+	if err := g.call(x, rt.outgoing(ctx, x, r)); err != nil {
 		return x.failure(r, err)
 	}
 	return nil
+}
+
+// narrowUpgrade leaves of a request to change the protocol what leads to a WebSocket: h2c
+// would be a tunnel past every check (RFC 9110 §7.8).
+func narrowUpgrade(r *http.Request) {
+	if r.Header["Upgrade"] != nil && !isWebSocket(r) {
+		r.Header.Del("Upgrade")
+	}
 }
 
 // targetOf is the path that the upstream gets for a path that was authorised: the same
@@ -103,22 +87,6 @@ func (rt *route) targetOf(path string) (string, bool) {
 func pathURL(path string) (url.URL, error) {
 	plain, err := url.PathUnescape(path)
 	return url.URL{Path: plain, RawPath: path}, err
-}
-
-// address directs the request at the upstream. A target that begins with one slash goes
-// out as it is, as the opaque part of the URL; with two it would be taken for a host there.
-func (rt *route) address(pr *httputil.ProxyRequest, target string) {
-	out := pr.Out.URL
-	out.Scheme, out.Host, out.User = wireScheme(rt.Upstream), rt.Upstream.Host, nil
-	if strings.HasPrefix(target, "//") {
-		u, _ := pathURL(target) // targetOf has looked.
-		out.Opaque, out.Path, out.RawPath = "", u.Path, u.RawPath
-	} else {
-		out.Opaque = target
-	}
-	// The gateway reads no query, so it has no opinion on how it must look.
-	out.RawQuery = pr.In.URL.RawQuery
-	pr.Out.Host = ""
 }
 
 // answered looks at the head of an upstream's answer before it goes to the client.
@@ -242,16 +210,16 @@ func (rt *route) mayHop(x *exchange, r *http.Request) bool {
 // requestBody counts a body whose length nobody said, and remembers whether it was the
 // client who broke it.
 type requestBody struct {
-	io.ReadCloser
+	io.Reader
 	left    int64       // the transport's goroutine reads
+	closed  atomic.Bool // nobody needs more of it
 	over    atomic.Bool // there was more than the route takes
 	failed  atomic.Bool // reading failed
 	arrived http.Header // trailers of the client, filled in at the end of the body
 	onward  http.Header // those that were announced and may go on; the transport sends them
 }
 
-// endTrailers hands on the trailers that came after the body, since Go's ReverseProxy
-// announces them and sends none.
+// endTrailers puts the trailers that came after the body where the transport looks for them.
 func (b *requestBody) endTrailers() {
 	for name := range b.onward {
 		b.onward[name] = b.arrived[name]
@@ -260,15 +228,26 @@ func (b *requestBody) endTrailers() {
 
 var errBodyTooLarge = errors.New("proxy: request body is larger than the route takes")
 
+// Close implements io.Closer for the transport. The client's body is not closed: that would
+// read the rest of it, however late that comes. And a transport may still read when the
+// exchange is over, which nobody may do then.
+func (b *requestBody) Close() error {
+	b.closed.Store(true)
+	return nil
+}
+
 // Read implements io.Reader. It never hands out a byte beyond the limit.
 func (b *requestBody) Read(p []byte) (int, error) {
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	if b.left < 0 {
 		return 0, errBodyTooLarge
 	}
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1]
 	}
-	n, err := b.ReadCloser.Read(p)
+	n, err := b.Reader.Read(p)
 	if b.left -= int64(n); b.left < 0 {
 		b.over.Store(true)
 		return n - 1, errBodyTooLarge

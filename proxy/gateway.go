@@ -58,6 +58,7 @@ type Gateway struct {
 	streams *streams
 	signer  signer
 	ways    *ways
+	buffers *buffers
 }
 
 // endpoint is a handler that returns what went wrong instead of answering it.
@@ -69,7 +70,7 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg.withDefaults()}
+	g := &Gateway{cfg: cfg.withDefaults(), buffers: newBuffers()}
 	g.cfg.After = nil // or all that ever were would stay
 	g.succeed(cfg.After)
 	g.base = strings.TrimSuffix(g.cfg.BasePath, "/")

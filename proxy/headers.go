@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"net/http/httputil"
 	"slices"
 	"strings"
 )
@@ -62,15 +61,25 @@ func (h *hygiene) decide(f fate, names ...string) {
 	}
 }
 
-// hopByHop are the headers that belong to one connection, and those that frame a message.
-// Spelled with an underscore they are no such thing to a proxy, but to some servers.
-func hopByHop(name string) bool {
+// ofConnection reports whether a header belongs to one connection (RFC 9110 §7.6.1), or is
+// what some say to the proxy next to them.
+func ofConnection(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-		"Content-Length", "Host", "Cookie":
+		"Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization":
 		return true
 	}
-	return strings.HasPrefix(name, "Proxy-")
+	return false
+}
+
+// hopByHop reports whether a header belongs to one connection, or frames a message. Spelled
+// with an underscore they are no such thing to a proxy, but to some servers.
+func hopByHop(name string) bool {
+	switch name {
+	case "Content-Length", "Host", "Cookie":
+		return true
+	}
+	return ofConnection(name) || strings.HasPrefix(name, "Proxy-")
 }
 
 // reservedHeader reports whether a route may not set the header: the gateway does, or the
@@ -130,64 +139,6 @@ func (h *hygiene) drops(name string, trusted bool) bool {
 		return !trusted && (strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Auth-Request-"))
 	}
 	return false
-}
-
-// rewrite makes the upstream's request of the client's. It runs after hop-by-hop headers
-// are gone, so that a client cannot name one of ours in Connection and have it removed.
-func (rt *route) rewrite(pr *httputil.ProxyRequest) {
-	x := exchangeOf(pr.In.Context())
-	rt.address(pr, x.target)
-	out := pr.Out.Header
-	passed := pr.In.Header["Authorization"]
-	for name := range out {
-		if rt.hygiene.drops(name, x.client.trusted) || rt.removes[name] {
-			delete(out, name)
-		}
-	}
-	rt.narrowTrailers(pr.Out, x)
-	rt.narrowMethod(out)
-	if lines := out["Cookie"]; lines != nil {
-		if lines = withoutOwn(lines, rt.hygiene.ownCookie); lines == nil {
-			delete(out, "Cookie")
-		} else {
-			out["Cookie"] = lines
-		}
-	}
-	// One backing array for all: these are five allocations less on every request.
-	values := [...]string{x.client.chain, x.client.host, x.client.proto, via(pr.In), ""}
-	out["X-Forwarded-For"] = values[0:1:1]
-	out["X-Forwarded-Host"] = values[1:2:2]
-	out["X-Forwarded-Proto"] = values[2:3:3]
-	if before := out["Via"]; before != nil {
-		out["Via"] = append(slices.Clip(before), values[3])
-	} else {
-		out["Via"] = values[3:4:4]
-	}
-	rt.setHeaders(out, x)
-	switch {
-	case x.token != "":
-		values[4] = "Bearer " + x.token.Reveal()
-		out["Authorization"] = values[4:5:5]
-	case (rt.Token == Passthrough || x.bearer) && passed != nil:
-		out["Authorization"] = passed
-	case rt.Authorization != "" && !x.bearer:
-		values[4] = rt.Authorization.Reveal()
-		out["Authorization"] = values[4:5:5]
-	}
-}
-
-// narrowTrailers keeps out of the trailers what would be kept out of the header: some
-// servers merge the two (RFC 9110 §6.5.1), and a forged X-User is none the better for
-// coming last. Only what was announced before the body goes on.
-func (rt *route) narrowTrailers(out *http.Request, x *exchange) {
-	for name := range out.Trailer {
-		if rt.hygiene.drops(name, x.client.trusted) || rt.removes[name] || hopByHop(name) {
-			delete(out.Trailer, name)
-		}
-	}
-	if x.body != nil {
-		x.body.onward = out.Trailer
-	}
 }
 
 // setHeaders sets the headers that the route promises to its upstream, as promise has worked

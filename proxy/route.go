@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httputil"
 	"net/url"
 	"slices"
 	"strings"
@@ -25,8 +24,8 @@ type route struct {
 	removes    map[string]bool
 	demand     map[string]string // what the login must have been; nil: any will do
 	hygiene    *hygiene
-	pool       *pool                  // of the upstreams; nil: there is one
-	proxy      *httputil.ReverseProxy // or
+	pool       *pool             // of the upstreams; nil: there is one
+	upstream   http.RoundTripper // or
 	files      *files
 }
 
@@ -122,7 +121,7 @@ func (g *Gateway) compile(routes []Route) (hosts, error) {
 			return hs, err
 		}
 		if rt.mapping = newMapping(rt, g.base); rt.Upstream != nil {
-			rt.proxy = g.newProxy(rt, g.wayTo(rt))
+			rt.upstream = &replayer{g, g.followed(g.wayTo(rt))}
 		} else if rt.files, err = openFiles(rt.Files, rt.Access != Public); err != nil {
 			return hs, fmt.Errorf("proxy: route %s: %w", rt.Path, err)
 		}

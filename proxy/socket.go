@@ -14,7 +14,7 @@ import (
 // socket is the client's side of an upgraded connection. It can be ended from outside by a
 // close frame of the gateway's own, which goes between two frames of the upstream's:
 //
-//	client ◀── close frame ── socket ◀── frames ── ReverseProxy ◀── upstream
+//	client ◀── close frame ── socket ◀── frames ── tunnel ◀── upstream
 //
 // A client that does not read, or an upstream that stays in the middle of a frame, delays
 // the end by socketGrace; then the connection closes without the frame.
@@ -45,7 +45,7 @@ func newSocket(c net.Conn) *socket {
 	return &socket{Conn: c, ready: make(chan struct{}), ended: make(chan struct{})}
 }
 
-// Hijack implements http.Hijacker for the ReverseProxy, which writes the head of the answer
+// Hijack implements http.Hijacker for the tunnel, which writes the head of the answer
 // to the buffer and all else to the connection.
 func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c, buffered, err := http.NewResponseController(x.w).Hijack()
@@ -147,7 +147,7 @@ func (s *socket) cut(code uint16, reason string) {
 // linger waits until the client has closed its side, too, or will not.
 func (s *socket) linger() { _, _ = io.Copy(io.Discard, s.Conn) }
 
-// CloseWrite lets the ReverseProxy pass on the end of one direction.
+// CloseWrite lets the tunnel pass on the end of one direction.
 func (s *socket) CloseWrite() error {
 	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

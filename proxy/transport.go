@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/outbound"
@@ -33,7 +32,7 @@ type transportKey struct {
 
 // transport sends requests to one server.
 type transport struct {
-	*http.Transport
+	longWay
 	upgrades *http.Transport     // for WebSockets, where others may go by HTTP/2; nil: no difference
 	short    *outbound.Transport // for most requests to a plain upstream; it knows which; nil: for none
 	dialer   *dialer
@@ -64,7 +63,7 @@ func newTransport(u *url.URL, timeout time.Duration, shape *UpstreamTLS) *transp
 		shape:     shape,
 		protocols: []string{"h2", "http/1.1"},
 	}
-	t := &transport{Transport: d.transport(timeout), dialer: d, address: address(u)}
+	t := &transport{longWay: longWay{d.transport(timeout)}, dialer: d, address: address(u)}
 	switch u.Scheme {
 	case "h2c":
 		t.Protocols.SetUnencryptedHTTP2(true)
@@ -79,7 +78,7 @@ func newTransport(u *url.URL, timeout time.Duration, shape *UpstreamTLS) *transp
 	default:
 		t.Protocols.SetHTTP1(true)
 		t.short = &outbound.Transport{
-			Host: u.Host, Address: t.address, Dial: d.dial, Fallback: t.Transport,
+			Host: u.Host, Address: t.address, Dial: d.dial, Fallback: t.longWay, Interim: tellInterim,
 			HeaderTimeout: timeout, MaxHeaderBytes: headerBytes, MaxIdle: idlePerHost, IdleTimeout: idleTimeout,
 		}
 	}
@@ -107,13 +106,13 @@ func (d *dialer) transport(timeout time.Duration) *http.Transport {
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case req.Body != nil && (req.ContentLength < 0 || req.ContentLength > replayable):
-		return uploadTo(t.Transport, req)
+		return uploadTo(t.longWay, req)
 	case t.short != nil:
 		return t.short.RoundTrip(req)
 	case t.upgrades != nil && req.Header["Upgrade"] != nil:
-		return t.upgrades.RoundTrip(req)
+		return longWay{t.upgrades}.RoundTrip(req)
 	}
-	return t.Transport.RoundTrip(req)
+	return t.longWay.RoundTrip(req)
 }
 
 // CloseIdleConnections closes the connections that no request uses.
@@ -221,19 +220,3 @@ func (u *UpstreamTLS) config(host string, protocols []string) *tls.Config {
 	}
 	return c
 }
-
-// buffers lends the buffers that answers are copied through.
-type buffers struct{ pool sync.Pool }
-
-const bufferSize = 32 << 10
-
-// Get implements httputil.BufferPool.
-func (b *buffers) Get() []byte {
-	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
-		return p[:]
-	}
-	return make([]byte, bufferSize)
-}
-
-// Put implements httputil.BufferPool.
-func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

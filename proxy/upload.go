@@ -29,7 +29,7 @@ func (uploadError) Temporary() bool { return false }
 
 // uploadTo sends a request. Its upstream has the time-out for each part of the body, until
 // there is an answer.
-func uploadTo(t *http.Transport, req *http.Request) (*http.Response, error) {
+func uploadTo(t longWay, req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	u := &upload{ReadCloser: req.Body, timeout: t.ResponseHeaderTimeout}
 	u.late = time.AfterFunc(time.Hour, func() { cancel(uploadError{}) })

@@ -66,6 +66,9 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Arrived reports whether some of the body has come with the header.
+func (b *body) Arrived() bool { return b.conn.buffered.Buffered() > 0 }
+
 // Close implements io.Closer. It may be called while another goroutine reads.
 func (b *body) Close() error {
 	b.end(false)

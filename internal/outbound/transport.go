@@ -18,8 +18,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
 	"os"
 	"strings"
 	"time"
@@ -35,6 +33,9 @@ type Transport struct {
 	Address string
 	// Dial opens a connection to Address.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Interim hears of the interim answers to a request, in the goroutine of RoundTrip (RFC
+	// 9110 §15.2); nil: nobody does. The header is its own.
+	Interim func(req *http.Request, status int, header http.Header)
 	// Fallback sends what is not for the short way.
 	Fallback http.RoundTripper
 	// HeaderTimeout bounds the time from the request to the end of the answer's header;
@@ -140,7 +141,7 @@ func (t *Transport) exchange(ctx context.Context, c *conn, req *http.Request) (r
 	if _, err := c.Conn.Write(c.request); err != nil {
 		return nil, err
 	}
-	if res, err = t.readHeader(ctx, c, req); err != nil {
+	if res, err = t.readHeader(c, req); err != nil {
 		return nil, err
 	}
 	if t.HeaderTimeout > 0 {
@@ -161,8 +162,7 @@ func (t *Transport) exchange(ctx context.Context, c *conn, req *http.Request) (r
 }
 
 // readHeader reads the header of the answer, and tells of interim answers before it.
-func (t *Transport) readHeader(ctx context.Context, c *conn, req *http.Request) (*http.Response, error) {
-	trace := httptrace.ContextClientTrace(ctx)
+func (t *Transport) readHeader(c *conn, req *http.Request) (*http.Response, error) {
 	for {
 		c.left = t.MaxHeaderBytes
 		res, err := http.ReadResponse(c.buffered, req)
@@ -182,10 +182,8 @@ func (t *Transport) readHeader(ctx context.Context, c *conn, req *http.Request) 
 			c.left = unlimited
 			return res, nil
 		}
-		if trace != nil && trace.Got1xxResponse != nil {
-			if err := trace.Got1xxResponse(res.StatusCode, textproto.MIMEHeader(res.Header)); err != nil {
-				return nil, err
-			}
+		if t.Interim != nil {
+			t.Interim(req, res.StatusCode, res.Header)
 		}
 	}
 }
@@ -213,7 +211,7 @@ func appendRequest(b []byte, req *http.Request) ([]byte, error) {
 			continue // They frame the message, and this one has no body.
 		case "User-Agent":
 			if len(values) > 0 && values[0] == "" {
-				continue // ReverseProxy's way to say that there is none.
+				continue // The way to tell net/http that there is none.
 			}
 		}
 		if !token(name) {

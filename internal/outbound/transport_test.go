@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
-	"net/textproto"
 	"runtime"
 	"slices"
 	"strings"
@@ -335,10 +333,10 @@ func TestInterimAnswersAndTrailersArrive(t *testing.T) {
 	s := play(t, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Sum\r\n\r\n2\r\nok\r\n0\r\nSum: 7\r\n\r\n")
 	tr := to(t, s.host)
 	var hints []string
-	r := get(t, httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-		hints = append(hints, fmt.Sprint(code, h.Get("Link")))
-		return nil
-	}}), s.host)
+	tr.Interim = func(_ *http.Request, status int, h http.Header) {
+		hints = append(hints, fmt.Sprint(status, h.Get("Link")))
+	}
+	r := get(t, t.Context(), s.host)
 	res, err := tr.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
