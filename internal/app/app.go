@@ -89,8 +89,9 @@ func server(h http.Handler, log *slog.Logger) *http.Server {
 			MaxReadFrameSize:     16 << 10, // What a connection may fill a buffer with; Go's own choice is 1 MiB.
 			WriteByteTimeout:     time.Minute,
 		},
-		ConnState: framing.Follow,
-		ErrorLog:  slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: framing.Context,
+		ConnState:   framing.Follow,
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 
 		DisableGeneralOptionsHandler: true, // The gateway has an answer to OPTIONS * of its own.
 	}

@@ -18,6 +18,7 @@
 package framing
 
 import (
+	"errors"
 	"io"
 	"math"
 	"net"
@@ -37,6 +38,10 @@ type Conn struct {
 	silent bool                 // nothing was written since the last request ended; the server's goroutine owns it
 	pace   pace
 	seat   *seat // nil: somebody below gives it back
+
+	answering bool // the server has a request, and the answer is to come; its goroutine owns it
+	presence  presence
+	deadline  deadline
 }
 
 // spoiler ends the line that the server may be in the middle of, the header around it, and
@@ -48,7 +53,16 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if c.spoilt {
 		return c.readSpoiler(p)
 	}
-	n, err := c.Conn.Read(p)
+	if len(p) == 1 && c.answering && c.presence.leave != nil && c.scanner.between() {
+		// The server reads ahead, to hear when the client leaves. It asks for nothing else in
+		// so small a piece here; a read without result ends its interest.
+		c.wait()
+		return 0, nil
+	}
+	n, err := c.presence.rest(p)
+	if n == 0 && err == nil {
+		n, err = c.read(p)
+	}
 	if n == 0 || c.scanner.state == theirs {
 		return n, err
 	}
@@ -60,6 +74,15 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return c.readSpoiler(p)
 	}
 	return n, err
+}
+
+// read reads from the network.
+func (c *Conn) read(p []byte) (int, error) {
+	if err := c.deadline.begin(c.Conn); err != nil {
+		return 0, err
+	}
+	defer c.deadline.end()
+	return c.Conn.Read(p)
 }
 
 func (c *Conn) readSpoiler(p []byte) (int, error) {
@@ -110,6 +133,14 @@ func (c *Conn) ReadFrom(r io.Reader) (n int64, err error) {
 	return n, nil
 }
 
+// SetReadDeadline implements net.Conn.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.deadline.want(c.Conn, t) }
+
+// SetDeadline implements net.Conn.
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
 // SetWriteDeadline implements net.Conn. While somebody has set one, it is the one that
 // counts.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.pace.set(c.Conn, t) }
@@ -127,6 +158,9 @@ func (c *Conn) Close() error {
 	if c.seat != nil {
 		defer c.seat.leave()
 	}
+	if c.presence.leave != nil {
+		c.presence.leave()
+	}
 	return c.Conn.Close()
 }
 
@@ -137,10 +171,15 @@ func Follow(c net.Conn, state http.ConnState) {
 	if !ok {
 		return
 	}
+	own.answering = state == http.StateActive
 	switch state {
-	case http.StateNew, http.StateIdle:
+	case http.StateNew:
 		own.silent = true
+	case http.StateIdle:
+		own.silent = true
+		own.attend()
 	case http.StateHijacked:
 		own.silent, own.scanner.state = false, theirs
+		own.attend()
 	}
 }

@@ -45,7 +45,7 @@ func serveMost(t *testing.T, secure bool, most int) *server {
 		s.roots = x509.NewCertPool()
 		s.roots.AddCert(lender.Certificate())
 	}
-	h := &http.Server{Handler: s, TLSConfig: config, ConnState: Follow, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	h := &http.Server{Handler: s, TLSConfig: config, ConnContext: Context, ConnState: Follow, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	ended := make(chan error, 1)
 	go func() { ended <- h.Serve(Listen(t.Context(), plain, Config{TLS: config, Answer: said, Most: most})) }()
 	t.Cleanup(func() {

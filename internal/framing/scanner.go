@@ -61,6 +61,9 @@ func (s *scanner) next(p []byte) int {
 	return done
 }
 
+// between reports whether the next byte begins a message.
+func (s *scanner) between() bool { return s.state == requestLine && len(s.line) == 0 }
+
 // skip passes over a body's bytes.
 func (s *scanner) skip(p []byte) int {
 	n := uint64(len(p))
