@@ -5,18 +5,13 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
-const (
-	// maxLoginQuery bounds the query of a login, in bytes.
-	maxLoginQuery = 8 << 10
-	// metadataWait is how long a login waits for a provider that is not known yet.
-	metadataWait = 5 * time.Second
-)
+// maxLoginQuery bounds the query of a login, in bytes.
+const maxLoginQuery = 8 << 10
 
 // loginURL is where a login starts that comes back to returnURL.
 func (g *Gateway) loginURL(returnURL string) string {
@@ -138,17 +133,17 @@ func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, returnURL s
 		return err
 	}
 	a.ProofKey = key.Reveal()
-	sealed, err := g.sealState(state{id: a.ID, returnURL: returnURL})
+	st := state{id: a.ID, returnURL: returnURL}
+	sealed, err := g.sealState(st)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), metadataWait)
-	defer cancel()
-	target, err := g.cfg.Provider.AuthorizationURL(ctx, oidc.AuthRequest{
+	target, err := g.cfg.Provider.AuthorizationURL(r.Context(), oidc.AuthRequest{
 		State: sealed, Nonce: a.Nonce, Verifier: a.Verifier, Params: params, Demand: demand, ProofKey: key,
+		Admit: func(ctx context.Context) error { return g.cfg.Sessions.AdmitLogin(ctx, g.household(r)) },
 	})
 	if err != nil {
-		return err
+		return g.notBegun(r, st, a, err)
 	}
 	if err := g.setAttempt(w, r, a); err != nil {
 		return err
@@ -158,6 +153,15 @@ func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, returnURL s
 	}
 	redirect(w, http.StatusFound, target)
 	return nil
+}
+
+// notBegun is the answer to a login that did not get as far as the browser leaving. The
+// session, if there is one, goes on: nothing of it was touched.
+func (g *Gateway) notBegun(r *http.Request, st state, a *attempt, err error) error {
+	if r.Context().Err() != nil {
+		return err // nobody is there to be answered
+	}
+	return g.loginProblem(st, a, err)
 }
 
 // redirect sends the browser on, without a body: target may hold what no page should.

@@ -128,6 +128,7 @@ type Provider struct {
 	Audience        string
 	Resource        []string
 	AuthorizeParams map[string]string
+	PAR             Usage
 	LoginParams     []string
 	Logout          string
 	LogoutHint      string // a claim's name; empty: sid, where the ID token does not go
@@ -151,9 +152,19 @@ const (
 	SendScope ScopeOnRefresh = "send"
 )
 
+// Usage says when something is used that a provider may offer or demand.
+type Usage string
+
+// The usages.
+const (
+	ByProvider Usage = "auto"
+	UseAlways  Usage = "always"
+	UseNever   Usage = "never"
+)
+
 // Endpoints are addresses that go before those of the discovery document; empty ones do not.
 type Endpoints struct {
-	Authorization, Token, JWKS, Revocation, EndSession, UserInfo string
+	Authorization, Token, JWKS, Revocation, EndSession, UserInfo, PushedAuthorizationRequest string
 }
 
 // Session says where sessions live and for how long.

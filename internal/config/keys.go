@@ -76,6 +76,7 @@ func (p *Provider) keys() group {
 		{"audience", anyText(&p.Audience), "", "", "Auth0's API audience."},
 		{"resource", series[string]{&p.Resource, resource, false}, []string{}, "", "Resource indicators of a login (RFC 8707)."},
 		{"authorize_params", table[string]{&p.AuthorizeParams, anyText}, map[string]string{}, "", "Extra parameters of the authorization request; none of the gateway's own."},
+		{"par", oneOf(&p.PAR, ByProvider, UseAlways, UseNever), string(ByProvider), "", "Whether authorization requests are pushed to the provider (RFC 9126); auto is where it offers or demands that."},
 		{"login_params", series[string]{&p.LoginParams, parameter, false}, loginParams(), "", "Parameters that /bff/login passes on."},
 		{"logout", logoutStrategy(&p.Logout), "auto", "", "How a logout reaches the provider: auto, oidc, auth0_v2, cognito, local or a URL template."},
 		{"logout_hint", anyText(&p.LogoutHint), "", "", "The claim that goes along to the provider's logout as logout_hint. Empty is sid, where the ID token is too long to go along."},
@@ -102,6 +103,7 @@ func (e *Endpoints) keys() group {
 		{"revocation", endpoint(&e.Revocation), "", "", "Revocation endpoint (RFC 7009)."},
 		{"end_session", endpoint(&e.EndSession), "", "", "RP-initiated logout."},
 		{"userinfo", endpoint(&e.UserInfo), "", "", "Userinfo endpoint."},
+		{"pushed_authorization_request", endpoint(&e.PushedAuthorizationRequest), "", "", "Where authorization requests are pushed (RFC 9126)."},
 	}
 }
 

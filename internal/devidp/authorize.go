@@ -42,14 +42,22 @@ type code struct {
 // serveAuthorize answers at once where it can, else with the sign-in page.
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	k := p.turned()
-	a, problem := p.readTarget(r.Form)
+	form, problem := p.pulled(r.Form, k)
+	var a *authRequest
+	if problem == "" {
+		a, problem = p.readTarget(form)
+	}
 	if problem != "" {
 		// An open redirector would be made of any other answer (RFC 6749 §3.1.2.4).
 		p.errorPage(w, http.StatusBadRequest, problem)
 		return
 	}
 	a.came = p.clock(k)
-	if refusal := a.read(r.Form, k); refusal != nil {
+	if k.Push == PushDemanded && !r.Form.Has("request_uri") {
+		p.sendBack(w, k, a, errorValues(refuse("invalid_request", "push the request first (RFC 9126)")))
+		return
+	}
+	if refusal := a.read(form, k); refusal != nil {
 		p.sendBack(w, k, a, errorValues(refusal))
 		return
 	}

@@ -4,6 +4,7 @@
 //
 //	client                                  devidp
 //	  │  GET  /.well-known/openid-configuration, /jwks        discovery.go, keys.go
+//	  │  POST /par                                            push.go
 //	  │  GET  /authorize → page → POST /sign-in → callback    authorize.go, signin.go
 //	  │  POST /token   code, then refresh tokens              token.go, grant.go
 //	  │                client credentials, token exchange     clientgrant.go, tokenexchange.go
@@ -119,6 +120,7 @@ type Provider struct {
 	retired  []*keySet                // guarded by mu: earlier sets, which may verify hints
 	foreign  *keySet                  // guarded by mu: keys that are nobody's, made when a fault needs them
 	pending  map[string]*authRequest  // guarded by mu: sign-in pages on display
+	pushes   map[string]*pushed       // guarded by mu: by reference
 	browsers map[string]*browser      // guarded by mu: who is signed in, by cookie
 	codes    map[string]*code         // guarded by mu
 	grants   map[string]*grant        // guarded by mu: by id
@@ -151,7 +153,7 @@ func New(cfg Config) (*Provider, error) {
 		path:  strings.TrimSuffix(issuer.Path, "/"),
 		slash: strings.HasSuffix(cfg.Issuer, "/"),
 		now:   cfg.Now, users: slices.Clone(cfg.Users), keys: keys, knobs: cfg.Knobs,
-		clients: make(map[string]Client), pending: make(map[string]*authRequest),
+		clients: make(map[string]Client), pending: make(map[string]*authRequest), pushes: make(map[string]*pushed),
 		browsers: make(map[string]*browser), codes: make(map[string]*code),
 		grants: make(map[string]*grant), refresh: make(map[string]*refreshToken),
 		access: make(map[string]*accessToken), holds: make(map[Endpoint][]*Hold),
@@ -218,6 +220,7 @@ func (p *Provider) routes() http.Handler {
 	handle("GET /jwks", JWKSEndpoint, p.serveKeys)
 	handle("GET /authorize", AuthorizeEndpoint, p.serveAuthorize)
 	handle("POST /authorize", AuthorizeEndpoint, p.serveAuthorize)
+	handle("POST /par", PushEndpoint, p.servePush)
 	handle("POST /sign-in", SignInEndpoint, p.serveSignIn)
 	handle("POST /token", TokenEndpoint, p.serveToken)
 	handle("POST /revoke", RevocationEndpoint, p.serveRevocation)

@@ -46,6 +46,10 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		m["mtls_endpoint_aliases"] = p.aliases(p.mutual)
 		m["tls_client_certificate_bound_access_tokens"] = true
 	}
+	if k.Push != "" {
+		m["pushed_authorization_request_endpoint"] = p.base + "/par"
+		m["require_pushed_authorization_requests"] = k.Push == PushDemanded
+	}
 	if k.DiscoveryPlainPKCE {
 		m["code_challenge_methods_supported"] = []string{"plain"}
 	}

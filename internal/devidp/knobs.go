@@ -23,6 +23,9 @@ type Knobs struct {
 	AuthorizeError string `json:"authorize_error"`
 	// IgnoreStepUp lets a session pass whatever prompt, max_age and acr_values ask.
 	IgnoreStepUp bool `json:"ignore_step_up"`
+	// Push is whether authorization requests are taken ahead of the browser; zero: they are
+	// not.
+	Push Push `json:"push"`
 	// IssInCallback spoils the iss parameter of the callback (RFC 9207).
 	IssInCallback IssFault `json:"iss_in_callback"`
 	// CodeTTL is how long a code can be redeemed; zero means 30 seconds.
@@ -353,6 +356,7 @@ func (k Knobs) check() error {
 		oneOf("id_token_fault_at", k.IDTokenFaultAt, AtLogin, AtRefresh),
 		oneOf("idt_alg", k.IDTokenAlg, "RS256", "ES256"),
 		oneOf("iss_in_callback", k.IssInCallback, IssMissing, IssWrong),
+		oneOf("push", k.Push, PushOffered, PushDemanded),
 		oneOf("issuer_style", k.IssuerStyle, IssuerWithSlash, IssuerWithoutSlash),
 		oneOf("userinfo_fault", k.UserInfoFault, UserInfoWrongSub, UserInfoError, UserInfoArray),
 		oneOf("timing.mode", k.Timing.Mode, Instant, Slow, Hang, CommitThenDrop, CommitThenHang),

@@ -30,6 +30,7 @@ type Stats struct {
 	TokenRequests     int `json:"token_requests"`
 	UserInfoRequests  int `json:"userinfo_requests"`
 
+	Pushes           int `json:"pushes"`            // authorization requests that were pushed and taken
 	SignIns          int `json:"sign_ins"`          // pages filled in, and automatic logins
 	Exchanges        int `json:"exchanges"`         // codes redeemed
 	Refreshes        int `json:"refreshes"`         // refresh tokens redeemed

@@ -19,6 +19,7 @@ const (
 	JWKSEndpoint       Endpoint = "jwks"
 	AuthorizeEndpoint  Endpoint = "authorize"
 	SignInEndpoint     Endpoint = "sign_in"
+	PushEndpoint       Endpoint = "par"
 	TokenEndpoint      Endpoint = "token"
 	RevocationEndpoint Endpoint = "revocation"
 	UserInfoEndpoint   Endpoint = "userinfo"
@@ -27,7 +28,7 @@ const (
 
 func endpoints() []Endpoint {
 	return []Endpoint{
-		DiscoveryEndpoint, JWKSEndpoint, AuthorizeEndpoint, SignInEndpoint, TokenEndpoint,
+		DiscoveryEndpoint, JWKSEndpoint, AuthorizeEndpoint, SignInEndpoint, PushEndpoint, TokenEndpoint,
 		RevocationEndpoint, UserInfoEndpoint, EndSessionEndpoint,
 	}
 }

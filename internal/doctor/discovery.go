@@ -31,6 +31,7 @@ type metadata struct {
 	SigningAlgs           []string `json:"id_token_signing_alg_values_supported"`
 	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
 	ACRValues             []string `json:"acr_values_supported"`
+	PAREndpoint           string   `json:"pushed_authorization_request_endpoint"`
 	NeedsPAR              bool     `json:"require_pushed_authorization_requests"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
 	Backchannel           bool     `json:"backchannel_logout_supported"`
@@ -117,6 +118,7 @@ func (m *metadata) override(e *exam) *metadata {
 		{&m.RevocationEndpoint, e.Provider.Endpoints.Revocation},
 		{&m.EndSessionEndpoint, e.Provider.Endpoints.EndSession},
 		{&m.UserInfoEndpoint, e.Provider.Endpoints.UserInfo},
+		{&m.PAREndpoint, e.Provider.Endpoints.PushedAuthorizationRequest},
 	} {
 		if o.from != "" {
 			*o.to = o.from

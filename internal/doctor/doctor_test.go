@@ -123,7 +123,14 @@ func providerFaults() []fault {
 		{name: "PKCE is not announced", broken: func(s *setup) { s.turn(func(k *devidp.Knobs) { k.DiscoveryWithoutPKCE = true }) }, check: "provider.pkce", verdict: doctor.Warn, found: "does not announce PKCE", remedy: "code_verifier"},
 		{name: "PKCE is plain", broken: func(s *setup) { s.turn(func(k *devidp.Knobs) { k.DiscoveryPlainPKCE = true }) }, check: "provider.pkce", verdict: doctor.Fail, found: "without S256", remedy: "switch S256 on"},
 		{name: "no codes", broken: func(s *setup) { s.announce(map[string]any{"response_types_supported": []string{"id_token"}}) }, check: "provider.response_type", verdict: doctor.Fail, found: "and not code", remedy: "authorization-code flow"},
-		{name: "pushed requests only", broken: func(s *setup) { s.announce(map[string]any{"require_pushed_authorization_requests": true}) }, check: "provider.par", verdict: doctor.Fail, found: "RFC 9126", remedy: "switch"},
+		{name: "pushed requests only, and nowhere to push", broken: func(s *setup) { s.announce(map[string]any{"require_pushed_authorization_requests": true}) }, check: "provider.par", verdict: doctor.Fail, found: "RFC 9126", remedy: "switch"},
+		{name: "pushed requests only, and none is pushed", broken: func(s *setup) {
+			s.provider = append(s.provider, "par: never")
+			s.turn(func(k *devidp.Knobs) { k.Push = devidp.PushDemanded })
+		}, check: "provider.par", verdict: doctor.Fail, found: "provider.par is never", remedy: "take provider.par out", also: []string{"provider.authorization"}},
+		{name: "a pushed request that is refused", broken: func(s *setup) {
+			s.turn(func(k *devidp.Knobs) { k.Push, k.Scopes = devidp.PushDemanded, []string{"openid"} })
+		}, check: "provider.par", verdict: doctor.Fail, found: "invalid_scope", remedy: "scopes"},
 	}
 }
 

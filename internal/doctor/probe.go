@@ -25,13 +25,18 @@ func (e *exam) probe(ctx context.Context, c *chart, m *metadata) {
 		Params: url.Values{"prompt": {"none"}},
 	}
 	target, err := client.AuthorizationURL(ctx, request)
-	if err != nil {
-		if !c.failed() { // else that is why
-			c.fail("provider", plain(err), "the gateway cannot use this provider before that is mended")
-		}
+	var scopesRefused bool
+	switch {
+	case err == nil:
+		scopesRefused = e.authorization(ctx, c, client, m, target, request.State)
+	case c.failed(): // that is why
+		return
+	case e.Provider.PAR != oidc.Never && m.PAREndpoint != "":
+		c.fail("provider.par", "the provider does not take the pushed request: "+plain(err), "allow redirect URI, scopes and parameters for this client there, and look at what follows")
+	default:
+		c.fail("provider", plain(err), "the gateway cannot use this provider before that is mended")
 		return
 	}
-	scopesRefused := e.authorization(ctx, c, client, m, target, request.State)
 	accepted, known := e.credentials(ctx, c, client, request)
 	if m.told {
 		e.clientAuth(c, m, accepted)

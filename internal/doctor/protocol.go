@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cloakroom-bff/cloakroom/internal/config"
+	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 )
 
 // protocol judges what the discovery document announces, where nothing but it can tell.
@@ -24,11 +25,7 @@ func (e *exam) protocol(c *chart, m *metadata) {
 	} else {
 		c.pass("provider.response_type", "code")
 	}
-	if m.NeedsPAR {
-		c.fail("provider.par", "the provider takes pushed authorization requests only (RFC 9126), which this version does not make", "switch require_pushed_authorization_requests off for this client")
-	} else {
-		c.pass("provider.par", "pushed authorization requests are not demanded")
-	}
+	e.pushedRequests(c, m)
 	if len(m.DPoPAlgs) > 0 {
 		c.pass("provider.dpop", "DPoP is offered and not used: the gateway's tokens are bearer tokens that no browser sees")
 	} else {
@@ -37,6 +34,24 @@ func (e *exam) protocol(c *chart, m *metadata) {
 	e.userInfo(c, m)
 	e.grantTypes(c, m)
 	e.stepUp(c, m)
+}
+
+// pushedRequests compares what the provider wants of authorization requests with what the
+// gateway does (RFC 9126 §5).
+func (e *exam) pushedRequests(c *chart, m *metadata) {
+	const check = "provider.par"
+	switch usage := e.Provider.PAR; {
+	case usage == oidc.Never && m.NeedsPAR:
+		c.fail(check, "the provider takes pushed authorization requests only (RFC 9126), and provider.par is never", "take provider.par out")
+	case usage == oidc.Never:
+		c.pass(check, "authorization requests are not pushed, as provider.par says")
+	case m.PAREndpoint != "":
+		c.pass(check, "authorization requests are pushed")
+	case usage == oidc.Always, m.NeedsPAR:
+		c.fail(check, "authorization requests are to be pushed (RFC 9126), and the provider names no pushed_authorization_request_endpoint", "switch it on there, or write provider.endpoints.pushed_authorization_request")
+	default:
+		c.pass(check, "pushed authorization requests are not offered, and not made")
+	}
 }
 
 // grantTypes looks at the grants that routes need beside a login's.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,10 +28,18 @@ func (c *Config) ownParam(name string) bool {
 	return false
 }
 
+// metadataWait is how long a login waits for a provider that is not known yet.
+const metadataWait = 5 * time.Second
+
 // AuthorizationURL is where a login navigates to (RFC 6749 §4.1.1, RFC 7636, OpenID
-// Connect Core §3.1.2.1). It waits for the metadata as long as ctx allows; without it the
-// error wraps ErrNotReady, and is a *session.RefreshError of class Operator if the
-// provider's metadata cannot be used (another issuer, no PKCE with S256).
+// Connect Core §3.1.2.1). It waits for the metadata for five seconds at most, or as long as
+// ctx allows; without it the error wraps ErrNotReady, and is a *session.RefreshError of class
+// Operator if the provider's metadata cannot be used (another issuer, no PKCE with S256).
+//
+// Where the request is pushed (see Config.PAR), each call is one request to the provider, for
+// Config.Timeout at most. The error of one that came to nothing is that of Exchange. Nothing
+// goes through the browser in its place: somebody who can keep the gateway from the provider
+// would choose then what the browser carries.
 //
 // A request's Params win over the configured AuthorizeParams, but for acr_values and
 // max_age, which Exchange checks: there the operator's acr_values stand, and the smaller
@@ -43,31 +50,52 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthRequest) (string, e
 	if err != nil {
 		return "", &LoginError{Code: "invalid_request", Err: err}
 	}
-	m, err := c.provider(ctx)
+	m, err := c.providerWithin(ctx, metadataWait)
 	if err != nil {
 		return "", err
 	}
-	options := []oauth2.AuthCodeOption{
-		oauth2.SetAuthURLParam("nonce", a.Nonce),
-		oauth2.S256ChallengeOption(a.Verifier),
+	form := c.authorizationRequest(a, params)
+	pushed, err := c.pushes(m)
+	switch {
+	case err != nil:
+		return "", err
+	case pushed:
+		if form, err = c.push(ctx, m, form, a.Admit); err != nil {
+			return "", err
+		}
+	}
+	return withQuery(m.AuthorizationEndpoint, form), nil
+}
+
+// providerWithin returns the metadata, if they are known or come within a time.
+func (c *Client) providerWithin(ctx context.Context, wait time.Duration) (*metadata, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return c.provider(ctx)
+}
+
+// authorizationRequest is a request in full.
+func (c *Client) authorizationRequest(a AuthRequest, params map[string]string) url.Values {
+	form := url.Values{
+		"response_type":         {"code"},
+		"client_id":             {c.cfg.ClientID},
+		"redirect_uri":          {c.cfg.RedirectURL},
+		"scope":                 {strings.Join(c.cfg.Scopes, " ")},
+		"state":                 {a.State},
+		"nonce":                 {a.Nonce},
+		"code_challenge":        {oauth2.S256ChallengeFromVerifier(a.Verifier)},
+		"code_challenge_method": {"S256"},
 	}
 	if c.cfg.Audience != "" {
-		options = append(options, oauth2.SetAuthURLParam("audience", c.cfg.Audience))
+		form.Set("audience", c.cfg.Audience)
 	}
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		options = append(options, oauth2.SetAuthURLParam(name, params[name]))
+	if len(c.cfg.Resource) > 0 {
+		form["resource"] = c.cfg.Resource
 	}
-	request := oauth2.Config{
-		ClientID:    c.cfg.ClientID,
-		RedirectURL: c.cfg.RedirectURL,
-		Scopes:      c.cfg.Scopes,
-		Endpoint:    oauth2.Endpoint{AuthURL: m.AuthorizationEndpoint, AuthStyle: oauth2.AuthStyleInHeader},
+	for name, value := range params {
+		form.Set(name, value)
 	}
-	target := request.AuthCodeURL(a.State, options...)
-	if len(c.cfg.Resource) > 0 { // x/oauth2 knows no parameter that comes twice
-		target += "&" + url.Values{"resource": c.cfg.Resource}.Encode()
-	}
-	return target, nil
+	return form
 }
 
 // loginParams are the parameters of one login beyond the gateway's own.

@@ -73,6 +73,8 @@ type Config struct {
 	SenderConstrained SenderConstraint
 	AuthorizeParams   map[string]string
 
+	PAR Usage // of pushed authorization requests, RFC 9126
+
 	// Logout is the strategy: "auto" and "oidc" send the browser to the provider's
 	// end_session_endpoint, "auth0_v2" to Auth0's /v2/logout, "cognito" to Cognito's
 	// /logout, "local" nowhere. What holds "://" is a template: a URL with {return_url},
@@ -132,12 +134,12 @@ type Assertion struct {
 
 // Endpoints are the provider's addresses. Empty ones come from discovery.
 type Endpoints struct {
-	Authorization, Token, JWKS, Revocation, EndSession, UserInfo string
+	Authorization, Token, JWKS, Revocation, EndSession, UserInfo, PushedAuthorizationRequest string
 }
 
 // Call is one request to the provider, for metrics.
 type Call struct {
-	Endpoint string // "discovery", "jwks", "token", "revocation", "userinfo"
+	Endpoint string // "discovery", "jwks", "par", "token", "revocation", "userinfo"
 	Outcome  string // "ok", or a session.Class
 	Took     time.Duration
 }
@@ -234,6 +236,10 @@ type AuthRequest struct {
 	// Demand is what a route, an API or the provider wants this login to bring, as [Demand]
 	// returns it; nil for nothing. It must not come from a browser.
 	Demand map[string]string
+
+	// Admit, if there is one, is asked before the request is pushed to the provider: anybody
+	// can have a login begun. Its error ends the request.
+	Admit func(ctx context.Context) error
 }
 
 // Owns reports whether a grant is of this client's issuer, or one of its tenants, and of

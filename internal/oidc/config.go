@@ -23,6 +23,9 @@ func (c Config) withDefaults() Config {
 	if c.Logout == "" {
 		c.Logout = logoutAuto
 	}
+	if c.PAR == "" {
+		c.PAR = ByProvider
+	}
 	if c.ExpiryClaim == "" {
 		c.ExpiryClaim = "session_expiry"
 	}
@@ -73,7 +76,7 @@ func (c *Config) check() error {
 	if !slices.Contains([]SenderConstraint{NotConstrained, DPoP, CertificateBound}, c.SenderConstrained) {
 		return fmt.Errorf("oidc: SenderConstrained %q is not known", c.SenderConstrained)
 	}
-	return errors.Join(c.Issuers.check(), c.checkClient(), c.checkParams(), c.checkLogout(), c.Endpoints.check())
+	return errors.Join(c.Issuers.check(), c.checkClient(), c.checkParams(), c.PAR.check("PAR"), c.checkLogout(), c.Endpoints.check())
 }
 
 // checkParams keeps extra parameters from taking the place of the gateway's own.
@@ -102,6 +105,7 @@ func (e Endpoints) check() error {
 		{"revocation", e.Revocation},
 		{"end_session", e.EndSession},
 		{"userinfo", e.UserInfo},
+		{"pushed_authorization_request", e.PushedAuthorizationRequest},
 	} {
 		if s.url == "" {
 			continue

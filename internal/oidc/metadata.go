@@ -24,6 +24,8 @@ type metadata struct {
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
 	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
+	PAREndpoint           string   `json:"pushed_authorization_request_endpoint"`
+	NeedsPAR              bool     `json:"require_pushed_authorization_requests"`
 	AuthAlgs              []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	Aliases               aliases  `json:"mtls_endpoint_aliases"`
 
@@ -48,6 +50,7 @@ func (m *metadata) override(cfg Config) *metadata {
 		{&m.RevocationEndpoint, cfg.Endpoints.Revocation},
 		{&m.EndSessionEndpoint, cfg.Endpoints.EndSession},
 		{&m.UserInfoEndpoint, cfg.Endpoints.UserInfo},
+		{&m.PAREndpoint, cfg.Endpoints.PushedAuthorizationRequest},
 	} {
 		if e.from != "" {
 			*e.to = e.from
@@ -106,7 +109,7 @@ func misconfigured(format string, args ...any) error {
 }
 
 func (m *metadata) endpoints() Endpoints {
-	return Endpoints{m.AuthorizationEndpoint, m.TokenEndpoint, m.JWKSURI, m.RevocationEndpoint, m.EndSessionEndpoint, m.UserInfoEndpoint}
+	return Endpoints{m.AuthorizationEndpoint, m.TokenEndpoint, m.JWKSURI, m.RevocationEndpoint, m.EndSessionEndpoint, m.UserInfoEndpoint, m.PAREndpoint}
 }
 
 func (m *metadata) missing(cfg Config) string {

@@ -40,13 +40,21 @@ func classOf(code string) (class session.Class, ok bool) {
 	return session.Transient, false
 }
 
-// classify puts an answer into a class; nil means that it is good as far as its error
+// classify puts the answer of a token endpoint into a class; nil means that it is good.
+func (a *answer) classify(special map[string]session.Class) *session.RefreshError {
+	if failed := a.failed(special); failed != nil {
+		return failed
+	}
+	return a.unusable()
+}
+
+// failed puts an answer into a class; nil means that it is good as far as its error
 // goes. The order of the lines is their precedence. special holds codes that mean
 // something else at this provider.
 //
 // A status decides only where it says that nobody looked at the request properly. A 4xx
 // without an error code came from a proxy or a firewall and refuses nothing.
-func (a *answer) classify(special map[string]session.Class) *session.RefreshError {
+func (a *answer) failed(special map[string]session.Class) *session.RefreshError {
 	code := a.code()
 	switch {
 	case a.status/100 == 3:
@@ -67,7 +75,7 @@ func (a *answer) classify(special map[string]session.Class) *session.RefreshErro
 	case a.has("error"):
 		return failure(session.Transient, "", "an error without a code in the answer")
 	}
-	return a.unusable()
+	return nil
 }
 
 // unusable says what keeps a good answer's access token from being used.
