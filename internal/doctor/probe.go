@@ -140,7 +140,9 @@ func plain(err error) string {
 		}
 	}
 	if refused, ok := errors.AsType[*oidc.LoginError](err); ok {
-		err = refused.Err
+		if err = refused.Err; refused.Code != "" {
+			return refused.Code + ", " + quote(err.Error())
+		}
 	}
 	return quote(err.Error())
 }
