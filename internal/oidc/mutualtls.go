@@ -38,6 +38,7 @@ type aliases struct {
 	Token      string `json:"token_endpoint"`
 	Revocation string `json:"revocation_endpoint"`
 	UserInfo   string `json:"userinfo_endpoint"`
+	PAR        string `json:"pushed_authorization_request_endpoint"`
 }
 
 // use puts the aliases in the place of the endpoints that they are for.
@@ -49,6 +50,7 @@ func (a aliases) use(m *metadata) {
 		{&m.TokenEndpoint, a.Token},
 		{&m.RevocationEndpoint, a.Revocation},
 		{&m.UserInfoEndpoint, a.UserInfo},
+		{&m.PAREndpoint, a.PAR},
 	} {
 		if e.from != "" {
 			*e.to = e.from
