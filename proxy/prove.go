@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net/http"
 	"time"
@@ -35,47 +36,55 @@ func (p *prover) RoundTrip(req *http.Request) (*http.Response, error) {
 	if x == nil || x.key == "" {
 		return p.next.RoundTrip(req)
 	}
-	res, nonce, err := p.send(req, x, "")
-	if err != nil || res.StatusCode != http.StatusUnauthorized || !wantsProof(res.Header["Www-Authenticate"], nonce) {
-		return res, err
+	origin := dpop.Origin(req.URL)
+	res, err := p.send(req, x, p.proofs.nonces.Of(origin))
+	if err != nil {
+		return nil, err
 	}
-	if x.kept != nil {
-		again := *req
-		again.Body = io.NopCloser(bytes.NewReader(x.kept))
-		req = &again
-	} else if req.Body != nil && req.Body != http.NoBody {
-		return res, nil // the body has gone; whoever sends it again finds the nonce
+	nonce := dpop.NonceOf(res.Header)
+	if res.StatusCode == http.StatusUnauthorized && wantsProof(res.Header["Www-Authenticate"], nonce) && x.repeats(req) {
+		spend(res)
+		if res, err = p.send(x.again(req), x, nonce); err != nil {
+			return nil, err
+		}
+		nonce = cmp.Or(dpop.NonceOf(res.Header), nonce)
 	}
-	spend(res)
-	// The nonce of that very answer: another request may have heard another one meanwhile.
-	res, _, err = p.send(req, x, nonce)
-	return res, err
+	p.proofs.nonces.Keep(origin, nonce)
+	return res, nil
 }
 
-// send sends the request with a proof, and returns the nonce of the answer. It sends a copy:
-// a transport may still look at one that has failed.
-func (p *prover) send(req *http.Request, x *exchange, nonce string) (*http.Response, string, error) {
-	origin := dpop.Origin(req.URL)
-	if nonce == "" {
-		nonce = p.proofs.nonces.Of(origin)
-	}
+// send sends a copy of the request, with a proof: a transport may still look at one that has
+// failed.
+func (p *prover) send(req *http.Request, x *exchange, nonce string) (*http.Response, error) {
 	key, err := p.proofs.keys.Get(x.key.Reveal())
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	proof, err := key.Proof(dpop.Proof{Method: req.Method, URL: req.URL, AccessToken: x.token.Reveal(), Nonce: nonce, At: p.proofs.now()})
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	proven := *req
 	proven.Header = req.Header.Clone()
 	proven.Header["Authorization"] = []string{"DPoP " + x.token.Reveal()}
 	proven.Header["Dpop"] = []string{proof}
-	res, err := p.next.RoundTrip(&proven)
-	if err != nil {
-		return nil, "", err
+	return p.next.RoundTrip(&proven)
+}
+
+// repeats reports whether a request that was sent can be sent again. A body that has gone
+// cannot; whoever sends it again finds the nonce.
+func (x *exchange) repeats(req *http.Request) bool {
+	return x.kept != nil || req.Body == nil || req.Body == http.NoBody
+}
+
+// again is a request with its body, to be sent once more.
+func (x *exchange) again(req *http.Request) *http.Request {
+	if x.kept == nil {
+		return req
 	}
-	return res, p.proofs.nonces.Heard(origin, res.Header), nil
+	next := *req
+	next.Body = io.NopCloser(bytes.NewReader(x.kept))
+	return &next
 }
 
 // spend reads an answer to its end, unless that is far: so its connection can be used again.

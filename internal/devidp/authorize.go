@@ -27,6 +27,7 @@ type authRequest struct {
 	acrValues   []string
 	loginHint   string
 	accessType  string
+	jkt         string // thumbprint of the key that the code is bound to (RFC 9449 §10)
 	came        time.Time
 }
 
@@ -108,6 +109,7 @@ func (a *authRequest) read(form url.Values, k Knobs) *Refusal {
 	a.nonce, a.challenge, a.loginHint = form.Get("nonce"), form.Get("code_challenge"), form.Get("login_hint")
 	a.scope, a.prompt = strings.Fields(form.Get("scope")), strings.Fields(form.Get("prompt"))
 	a.audience, a.resource = form.Get("audience"), form["resource"]
+	a.jkt = form.Get("dpop_jkt")
 	a.acrValues, a.accessType = strings.Fields(form.Get("acr_values")), form.Get("access_type")
 	if digest, err := base64.RawURLEncoding.DecodeString(a.challenge); err != nil || len(digest) != 32 || form.Get("code_challenge_method") != "S256" {
 		return refuse("invalid_request", "PKCE is required: a code_challenge of method S256")

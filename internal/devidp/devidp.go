@@ -79,7 +79,7 @@ type Client struct {
 	// ends it has its answer. It must be on loopback.
 	BackchannelLogoutURI string
 
-	bound string // what the request's access token is bound to
+	bound binding // of the request's access token
 }
 
 // User is somebody who can sign in.
@@ -128,6 +128,9 @@ type Provider struct {
 	access   map[string]*accessToken  // guarded by mu: by text
 	holds    map[Endpoint][]*Hold     // guarded by mu: waiting for a request, oldest first
 	held     map[*Hold]struct{}       // guarded by mu: not released yet
+	proofs   map[string]time.Time     // guarded by mu: those that were used, until they are too old anyway
+	nonces   map[string]bool          // guarded by mu: those that proofs may have
+	nonce    string                   // guarded by mu: the newest of them
 
 	clientKeys map[string]jose.JSONWebKeySet // guarded by mu: by client
 	assertions map[string]time.Time          // guarded by mu: those that came, until when they hold
@@ -157,7 +160,7 @@ func New(cfg Config) (*Provider, error) {
 		browsers: make(map[string]*browser), codes: make(map[string]*code),
 		grants: make(map[string]*grant), refresh: make(map[string]*refreshToken),
 		access: make(map[string]*accessToken), holds: make(map[Endpoint][]*Hold),
-		held: make(map[*Hold]struct{}), clientKeys: make(map[string]jose.JSONWebKeySet), assertions: make(map[string]time.Time),
+		held: make(map[*Hold]struct{}), proofs: make(map[string]time.Time), nonces: make(map[string]bool), clientKeys: make(map[string]jose.JSONWebKeySet), assertions: make(map[string]time.Time),
 	}
 	if p.now == nil {
 		p.now = time.Now

@@ -24,6 +24,7 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		"revocation_endpoint":                        p.base + "/revoke",
 		"end_session_endpoint":                       p.base + "/end_session",
 		"response_types_supported":                   []string{"code"},
+		"dpop_signing_alg_values_supported":          []string{"ES256", "RS256", "PS256", "EdDSA"},
 		"response_modes_supported":                   []string{"query"},
 		"grant_types_supported":                      []string{"authorization_code", "refresh_token", "client_credentials", grantTokenExchange},
 		"subject_types_supported":                    []string{"public"},

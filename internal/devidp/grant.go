@@ -27,6 +27,7 @@ type grant struct {
 	// What follows is guarded by Provider.mu.
 	dead      bool
 	current   string // the newest refresh token
+	jkt       string // thumbprint of the key that it is bound to; "" for none
 	refreshes int
 }
 
@@ -44,7 +45,7 @@ type accessToken struct {
 	scope   []string
 	expires time.Time
 	dead    bool
-	bound   string // x5t#S256 of the certificate that it is bound to; "" for none
+	bound   binding
 }
 
 // newRefreshToken adds to a family. The caller holds mu.

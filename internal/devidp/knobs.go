@@ -122,6 +122,11 @@ type Knobs struct {
 	// BoundTokens binds access tokens to the certificate of the connection on which they were
 	// asked for (RFC 8705 §3), and gives none without one.
 	BoundTokens bool `json:"bound_tokens"`
+	// DPoPRequired refuses token requests without a proof of possession (RFC 9449). Where there
+	// is one, the tokens are bound to its key in any case.
+	DPoPRequired bool `json:"dpop_required"`
+	// DPoPNonce is which nonces proofs must have; zero means none.
+	DPoPNonce NonceRule `json:"dpop_nonce"`
 
 	// IDTokenTTL is the lifetime of ID tokens; zero means 5 minutes.
 	IDTokenTTL time.Duration `json:"idt_ttl"`
@@ -349,6 +354,7 @@ type ClaimsScript func(ctx context.Context, protocol string, claims map[string]a
 func (k Knobs) check() error {
 	return errors.Join(
 		oneOf("at_format", k.AccessTokenFormat, JWT, Opaque, JWE),
+		oneOf("dpop_nonce", k.DPoPNonce, NonceDemanded, NonceOnce, NonceEndless),
 		oneOf("rt_mode", k.RefreshTokenMode, Rotating, RotatingOptional, Static, StaticEcho, Overlapping, Idempotent),
 		oneOf("token_auth", k.TokenAuth, authMethods()...),
 		oneOf("assertion_audience", k.AssertionAudience, ForTokenEndpoint),

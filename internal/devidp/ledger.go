@@ -38,6 +38,7 @@ type Stats struct {
 	TokenExchanges   int `json:"token_exchanges"`   // subject tokens traded (RFC 8693)
 	Refused          int `json:"refused"`           // token requests answered with an OAuth error
 	CodeReuses       int `json:"code_reuses"`       // codes that came again
+	ProofReuses      int `json:"proof_reuses"`      // proofs of possession that came again
 	Reuses           int `json:"reuses"`            // used refresh tokens that came again and were refused
 	Revocations      int `json:"revocations"`       // good revocation requests, of known tokens or not
 	Logouts          int `json:"logouts"`           // sessions ended at the end-session endpoint

@@ -56,9 +56,7 @@ func (p *Provider) newAccessJWT(k Knobs, i issue, expires time.Time) (string, er
 	if k.OmitAudience {
 		delete(claims, "aud")
 	}
-	if i.bound != "" {
-		claims["cnf"] = map[string]string{"x5t#S256": i.bound}
-	}
+	i.bound.confirm(claims)
 	if k.AccessTokenSize > 0 {
 		claims["padding"] = strings.Repeat("x", k.AccessTokenSize)
 	}

@@ -87,16 +87,35 @@ func (p *Provider) registered(id string, c *x509.Certificate) bool {
 	return false
 }
 
-// binding is what access tokens of a request are bound to, "" for nothing.
-func (k Knobs) binding(r *http.Request) (string, error) {
-	if !k.BoundTokens {
-		return "", nil
+// binding is what tokens are bound to: thumbprints, "" for nothing.
+type binding struct {
+	certificate string // RFC 8705 §3
+	key         string // RFC 9449 §6
+}
+
+// binding returns what access tokens of a request are bound to.
+func (p *Provider) binding(k Knobs, r *http.Request) (b binding, err error) {
+	if k.BoundTokens {
+		if b.certificate = thumbprint(certificateOf(r)); b.certificate == "" {
+			return b, refuse("invalid_request", "tokens are bound to certificates here, and the connection presents none")
+		}
 	}
-	thumb := thumbprint(certificateOf(r))
-	if thumb == "" {
-		return "", refuse("invalid_request", "tokens are bound to certificates here, and the connection presents none")
+	b.key, err = p.proven(k, r, "")
+	return b, refuseProof(err)
+}
+
+// confirm writes the binding into the claims of a token.
+func (b binding) confirm(claims map[string]any) {
+	cnf := make(map[string]string)
+	if b.certificate != "" {
+		cnf["x5t#S256"] = b.certificate
 	}
-	return thumb, nil
+	if b.key != "" {
+		cnf["jkt"] = b.key
+	}
+	if len(cnf) > 0 {
+		claims["cnf"] = cnf
+	}
 }
 
 // askForCertificates puts TLS before a listener, and returns the server's own certificate.

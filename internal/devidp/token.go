@@ -16,6 +16,7 @@ import (
 // serveToken exchanges codes and refresh tokens (RFC 6749 §4.1.3, §6), and issues what
 // needs neither.
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
+	p.offerNonce(w, p.turned())
 	body, err := p.exchange(r)
 	if err != nil {
 		p.books.count(func(s *Stats) { s.Refused++ })
@@ -35,7 +36,7 @@ func (p *Provider) exchange(r *http.Request) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if client.bound, err = p.turned().binding(r); err != nil {
+	if client.bound, err = p.binding(p.turned(), r); err != nil {
 		return nil, err
 	}
 	switch form.Get("grant_type") {
@@ -71,7 +72,7 @@ func (p *Provider) redeemCode(ctx context.Context, client Client, form url.Value
 	}
 	g := &grant{
 		id: random(), client: client.ID, user: b.user, scope: k.narrow(a.scope), target: target,
-		nonce: a.nonce, sid: b.sid, acr: b.acr, authTime: b.authTime, began: p.clock(k),
+		nonce: a.nonce, jkt: client.bound.key, sid: b.sid, acr: b.acr, authTime: b.authTime, began: p.clock(k),
 	}
 	var next string
 	p.mu.Lock()
@@ -113,6 +114,8 @@ func (p *Provider) takeCode(client Client, form url.Values) (*code, error) {
 		return nil, refuse("invalid_grant", "the code has expired")
 	case form.Get("redirect_uri") != c.request.redirectURI:
 		return nil, refuse("invalid_grant", "redirect_uri is not the one of the authorization request")
+	case c.request.jkt != "" && c.request.jkt != client.bound.key:
+		return nil, refuse("invalid_grant", "the code is bound to a key that was not proven (dpop_jkt)")
 	case !verifies(c.request.challenge, form.Get("code_verifier")):
 		return nil, refuse("invalid_grant", "code_verifier does not fit the challenge")
 	}
@@ -137,7 +140,10 @@ func (p *Provider) redeemRefreshToken(ctx context.Context, client Client, form u
 	k := p.turned()
 	i := issue{at: AtRefresh}
 	if g := p.peek(text, client.ID); g != nil {
-		var err error
+		err := p.bind(g, client.bound.key)
+		if err != nil {
+			return nil, err
+		}
 		if i, err = p.prepareRefresh(ctx, k, g, form); err != nil {
 			return nil, err
 		}
@@ -268,7 +274,7 @@ type issue struct {
 	target       string
 	refreshToken string
 
-	bound string // what the access token is bound to; "" for nothing
+	bound binding
 
 	noIDToken, noRefreshToken bool // since the refresh names no scope for it
 }
@@ -280,6 +286,9 @@ func (p *Provider) accessAnswer(k Knobs, i issue) (access string, body map[strin
 		return "", nil, err
 	}
 	body = map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": int(ttl.Seconds())}
+	if i.bound.key != "" {
+		body["token_type"] = "DPoP"
+	}
 	if k.TokenType != "" {
 		body["token_type"] = k.TokenType
 	}

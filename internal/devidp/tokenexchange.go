@@ -32,6 +32,9 @@ func (p *Provider) tradeToken(client Client, form url.Values) (map[string]any, e
 	if err != nil {
 		return nil, err
 	}
+	if subject.bound.key != "" && subject.bound.key != client.bound.key {
+		return nil, refuse("invalid_request", "the subject token is bound to a key that was not proven")
+	}
 	scope := subject.scope
 	if form.Has("scope") {
 		scope = strings.Fields(form.Get("scope"))

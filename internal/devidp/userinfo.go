@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // serveUserInfo answers with the user's claims (OpenID Connect Core §5.3). The token comes
@@ -15,17 +14,26 @@ func (p *Provider) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 		bearerError(w, http.StatusBadRequest, "invalid_request")
 		return
 	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+	token, proven, ok := bearerOf(r)
+	if !ok {
 		bearerError(w, http.StatusUnauthorized, "")
 		return
+	}
+	p.offerNonce(w, k)
+	key := ""
+	if proven {
+		var err error
+		if key, err = p.proven(k, r, token); err != nil {
+			proofChallenge(w, err)
+			return
+		}
 	}
 	p.mu.Lock()
 	a := p.access[token]
 	good := a != nil && !a.dead && p.clock(k).Before(a.expires)
 	p.mu.Unlock()
 	switch {
-	case !good, a.bound != "" && a.bound != thumbprint(certificateOf(r)):
+	case !good, a.bound.certificate != "" && a.bound.certificate != thumbprint(certificateOf(r)), a.bound.key != key:
 		bearerError(w, http.StatusUnauthorized, "invalid_token")
 		return
 	case !slices.Contains(a.scope, "openid"):

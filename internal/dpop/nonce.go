@@ -28,12 +28,12 @@ func (n *Nonces) Of(origin string) string {
 	return n.of[origin]
 }
 
-// Heard takes the nonce out of an answer, whatever that says, and returns it: "" if there is
-// none that can be used.
-func (n *Nonces) Heard(origin string, answer http.Header) string {
-	nonce := NonceOf(answer)
+// Keep makes a nonce, as [NonceOf] read it out of any answer, the newest of its origin; "" is
+// none. What an answer demands for a request that is about to be repeated is not kept before
+// that: where each nonce is good for one proof, another request would use it up.
+func (n *Nonces) Keep(origin, nonce string) {
 	if nonce == "" || n.Of(origin) == nonce {
-		return nonce
+		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -47,10 +47,10 @@ func (n *Nonces) Heard(origin string, answer http.Header) string {
 		n.of = make(map[string]string)
 	}
 	n.of[origin] = nonce
-	return nonce
 }
 
-// NonceOf returns the nonce of an answer (RFC 9449 §8.1), "" if it has none or more than one.
+// NonceOf returns the nonce of an answer (RFC 9449 §8.1), "" if it has none that can be used,
+// or more than one.
 func NonceOf(answer http.Header) string {
 	lines := answer["Dpop-Nonce"]
 	if len(lines) != 1 || len(lines[0]) > maxNonce || strings.ContainsFunc(lines[0], forbiddenInNonce) {

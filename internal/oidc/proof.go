@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -102,24 +103,36 @@ func (c *Client) prove(req *http.Request, p *proof, nonces *dpop.Nonces, access 
 // sendProven sends as send does and proves that the client holds a key, unless that is empty
 // (RFC 9449 §5). A server that wants its nonce in the proof, or does not like the proof, has
 // looked at nothing else and used nothing up: the form goes out once more, with a fresh proof
-// and a fresh client assertion. A second refusal stands.
+// and a fresh client assertion. A second refusal stands. The nonce of any answer is kept.
 func (c *Client) sendProven(ctx context.Context, address string, form url.Values, key session.Token) (*reply, *session.RefreshError) {
-	if key == "" {
-		return c.send(ctx, address, form, nil)
-	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	r, failed := c.send(ctx, address, form, &proof{key: key})
+	var p *proof
+	if key != "" {
+		p = &proof{key: key}
+	}
+	r, failed := c.send(ctx, address, form, p)
 	if failed != nil {
 		return r, failed
 	}
-	// The nonce of this very answer: another one may have been heard meanwhile, and be for
-	// another request.
 	nonce := dpop.NonceOf(r.header)
-	if !readAnswer(r).wantsProof(nonce) {
-		return r, nil
+	if p != nil && readAnswer(r).wantsProof(nonce) {
+		if r, failed = c.send(ctx, address, form, &proof{key, nonce}); failed != nil {
+			return r, failed
+		}
+		nonce = cmp.Or(dpop.NonceOf(r.header), nonce)
 	}
-	return c.send(ctx, address, form, &proof{key, nonce})
+	c.proofs.nonces.Keep(originOf(address), nonce)
+	return r, nil
+}
+
+// originOf is whose nonces those of an endpoint are.
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "" // a request there has failed
+	}
+	return dpop.Origin(u)
 }
 
 // wantsProof reports whether a token endpoint refuses a request for its proof alone.

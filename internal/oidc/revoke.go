@@ -38,7 +38,7 @@ func (c *Client) Revoke(ctx context.Context, r session.Revocation) error {
 
 func (c *Client) revoke(ctx context.Context, m *metadata, token session.Token) *session.RefreshError {
 	form := url.Values{"token": {token.Reveal()}, "token_type_hint": {"refresh_token"}}
-	r, failed := c.send(ctx, m.RevocationEndpoint, form, nil)
+	r, failed := c.sendProven(ctx, m.RevocationEndpoint, form, "")
 	if failed != nil {
 		return failed
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/cloakroom-bff/cloakroom/internal/dpop"
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
@@ -68,7 +67,6 @@ func (c *Client) sendOnce(ctx context.Context, address string, form url.Values, 
 		return nil, err
 	}
 	defer resp.Body.Close()
-	c.proofs.nonces.Heard(dpop.Origin(req.URL), resp.Header)
 	r := &reply{status: resp.StatusCode, header: resp.Header}
 	r.body, r.cut = readBody(resp.Body)
 	return r, nil

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,15 +48,18 @@ func (c *Client) userInfo(ctx context.Context, m *metadata, sub string, access s
 // token is asked once more (RFC 9449 §9).
 func (c *Client) askUserInfo(ctx context.Context, address string, access session.AccessToken) (*reply, error) {
 	r, err := c.getUserInfo(ctx, address, access, "")
-	if err == nil && r.status == http.StatusUnauthorized && access.Key != "" {
-		if nonce := dpop.NonceOf(r.header); nonce != "" {
-			r, err = c.getUserInfo(ctx, address, access, nonce)
-		}
-	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case r.status != http.StatusOK:
+	}
+	nonce := dpop.NonceOf(r.header)
+	if r.status == http.StatusUnauthorized && access.Key != "" && nonce != "" {
+		if r, err = c.getUserInfo(ctx, address, access, nonce); err != nil {
+			return nil, err
+		}
+		nonce = cmp.Or(dpop.NonceOf(r.header), nonce)
+	}
+	c.proofs.resources.Keep(originOf(address), nonce)
+	if r.status != http.StatusOK {
 		return nil, &statusError{r.status}
 	}
 	return r, r.cut
@@ -79,7 +83,6 @@ func (c *Client) getUserInfo(ctx context.Context, address string, access session
 		return nil, err
 	}
 	defer resp.Body.Close()
-	c.proofs.resources.Heard(dpop.Origin(req.URL), resp.Header)
 	r := &reply{status: resp.StatusCode, header: resp.Header}
 	r.body, r.cut = readBody(resp.Body)
 	return r, nil
