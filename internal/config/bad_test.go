@@ -195,10 +195,8 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"roots that are none", "http://orders:9000", "https://orders\n    upstream_tls: {ca_file: key}", "11:29: routes[0].upstream_tls.ca_file: holds no certificate: write the path of a file with roots in PEM"},
 	{"a server's name with a port", "http://orders:9000", "https://orders\n    upstream_tls: {server_name: \"orders:443\"}", `11:33: routes[0].upstream_tls.server_name: "orders:443" is no name of a server: write one such as orders.internal, without a port`},
 
-	// What is still to come.
 	{"a Redis without a host", "  keys", "  store: redis:///0\n  keys", "7:10: session.store: is no URL of a Redis: write one such as rediss://redis:6379/0"},
 	{"forward-auth for nobody", "session:\n", "forward_auth: {listen: \":4181\"}\nsession:\n", "6:24: forward_auth.listen: believes trusted proxies only, and there are none: write the ingress's network into trusted_proxies"},
-	{"a key by JWT", "  issuer", "  client_auth: private_key_jwt\n  issuer", "3:16: provider.client_auth: not supported yet: write client_secret_basic or client_secret_post"},
 }
 
 func TestEachMistakeGivesOneLineWithItsPosition(t *testing.T) {

@@ -8,20 +8,16 @@ import (
 )
 
 // check looks at what single values cannot tell: contradictions, what is missing because
-// of something else, what weakens, and what is not supported yet.
+// of something else, and what weakens.
 func (r *reader) check(c *Config) {
 	r.checkListeners(c)
 	r.checkOrigins(c)
 	r.checkProvider(&c.Provider)
+	r.checkClient(&c.Provider)
 	r.checkIssuers(&c.Provider)
 	r.checkPreset(c)
 	r.checkSession(c)
 	r.checkRoutes(c)
-	for _, l := range notYet(c) {
-		if l.set && r.sound(l.path) {
-			r.problem(l.path, "not supported yet: %s", l.instead)
-		}
-	}
 }
 
 func (r *reader) checkListeners(c *Config) {
@@ -102,18 +98,6 @@ var ownParameters = []string{
 
 func (r *reader) checkProvider(p *Provider) {
 	const path = "provider."
-	needsSecret := slices.Contains([]ClientAuth{SecretBasic, SecretPost, SecretJWT}, p.ClientAuth)
-	switch {
-	case !r.sound(path+"client_auth", path+"client_secret"):
-	case needsSecret && p.ClientSecret.IsZero() && r.written(path+"client_secret"):
-		r.problem(path+"client_secret", "is empty: write the client's secret, best as ${env:NAME}")
-	case needsSecret && p.ClientSecret.IsZero():
-		r.problem(path+"client_secret", "is missing: write client_secret: ${env:CLIENT_SECRET}")
-	case p.ClientAuth == NoClientAuth && !p.ClientSecret.IsZero():
-		r.problem(path+"client_secret", "client_auth none has no secret: take it out, or write client_auth: client_secret_basic")
-	case p.ClientAuth == NoClientAuth:
-		r.warn(path+"client_auth", "none makes the gateway a public client; RFC 10017 asks for a confidential one: use a secret or a key")
-	}
 	if r.sound(path+"scopes") && !slices.Contains(p.Scopes, "openid") {
 		r.problem(path+"scopes", "openid is missing: without it there is no ID token, write it in front")
 	}

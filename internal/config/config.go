@@ -32,6 +32,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloakroom-bff/cloakroom/internal/clientkey"
 	"github.com/cloakroom-bff/cloakroom/internal/secret"
 )
 
@@ -102,6 +103,30 @@ const (
 	NoClientAuth  ClientAuth = "none"
 )
 
+// ClientAssertion shapes the client's word about itself (RFC 7523).
+type ClientAssertion struct {
+	Audience AssertionAudience
+	Type     AssertionType
+}
+
+// AssertionAudience is who an assertion is for.
+type AssertionAudience string
+
+// The audiences of assertions: since rfc7523bis the issuer, before it the token endpoint.
+const (
+	ForIssuer        AssertionAudience = "issuer"
+	ForTokenEndpoint AssertionAudience = "token_endpoint"
+)
+
+// AssertionType is the typ of an assertion's header.
+type AssertionType string
+
+// The types of assertions.
+const (
+	PlainJWT AssertionType = "JWT"
+	TypedJWT AssertionType = "client-authentication+jwt" // rfc7523bis
+)
+
 // SenderConstraint is what keeps a stolen token from being used by the thief.
 type SenderConstraint string
 
@@ -123,6 +148,8 @@ type Provider struct {
 	ClientSecret    secret.Text
 	ClientAuth      ClientAuth
 	ClientKeyFile   string
+	ClientKeys      *clientkey.Set // what stands in ClientKeyFile; nil for none
+	ClientAssertion ClientAssertion
 	Scopes          []string
 	ScopeOnRefresh  ScopeOnRefresh
 	Audience        string

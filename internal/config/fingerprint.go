@@ -10,10 +10,10 @@ import (
 )
 
 // Fingerprint tells two moments apart between which the configuration has changed: the file,
-// or a file that it names as ${file:PATH}. It looks at contents, not at times and inodes: a
+// a file that it names as ${file:PATH}, or one of these others; an empty name is none. It looks at contents, not at times and inodes: a
 // mounted ConfigMap changes by a link that is put in the place of another. What cannot be read
 // has a fingerprint, too.
-func Fingerprint(path string, environ []string) [sha256.Size]byte {
+func Fingerprint(path string, environ []string, others ...string) [sha256.Size]byte {
 	sum := sha256.New()
 	texts := []string{absorb(sum, path, maxFile)}
 	for _, variable := range environ {
@@ -24,6 +24,11 @@ func Fingerprint(path string, environ []string) [sha256.Size]byte {
 	r := &reader{dir: filepath.Dir(path)}
 	for _, reference := range regexp.MustCompile(`\$\{file:([^}\n]+)\}`).FindAllStringSubmatch(strings.Join(texts, "\n"), -1) {
 		absorb(sum, r.path(reference[1]), maxReferenced)
+	}
+	for _, name := range others {
+		if name != "" {
+			absorb(sum, name, maxReferenced)
+		}
 	}
 	return [sha256.Size]byte(sum.Sum(nil))
 }

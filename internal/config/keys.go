@@ -69,7 +69,11 @@ func (p *Provider) keys() group {
 		{"client_id", neededText(&p.ClientID), nil, "my-client", "The client's name at the provider."},
 		{"client_secret", secretText(&p.ClientSecret), "", "", "The client's secret, best as ${env:NAME} or ${file:PATH}."},
 		{"client_auth", oneOf(&p.ClientAuth, SecretBasic, SecretPost, SecretJWT, PrivateKeyJWT, MutualTLS, SelfSignedTLS, NoClientAuth), string(SecretBasic), "", "How the client authenticates at the token endpoint."},
-		{"client_key_file", filePath{&p.ClientKeyFile, false}, "", "", "Private key of private_key_jwt and mutual TLS."},
+		{"client_key_file", keyFile{filePath{&p.ClientKeyFile, false}, &p.ClientKeys}, "", "", "Private keys of private_key_jwt, or key and certificate of mutual TLS; PEM or JWK. The first signs, all are published at /bff/jwks.json; reloaded when the file changes."},
+		{"client_assertion", group{
+			{"audience", oneOf(&p.ClientAssertion.Audience, ForIssuer, ForTokenEndpoint), string(ForIssuer), "", "Who the assertions of private_key_jwt and client_secret_jwt are for: the issuer, or for older providers token_endpoint."},
+			{"typ", oneOf(&p.ClientAssertion.Type, PlainJWT, TypedJWT), string(PlainJWT), "", "The typ of their header: JWT, or client-authentication+jwt for providers that ask for it."},
+		}, nil, "", "The client's signed word about itself."},
 		{"sender_constrained", oneOf(&p.SenderConstrained, NotConstrained, DPoP), string(NotConstrained), "", "What tokens are bound to, so that nobody else can use them: dpop is a key for each session."},
 		{"scopes", series[string]{&p.Scopes, scope, false}, []string{"openid", "profile", "email", "offline_access"}, "", "What a login asks for."},
 		{"scope_on_refresh", oneOf(&p.ScopeOnRefresh, OmitScope, SendScope), string(OmitScope), "", "Whether a refresh names the scopes of the login again. Those of a route are named in any case."},
