@@ -42,7 +42,6 @@ func (r *reader) checkClient(p *Provider) {
 	case p.ClientAuth != PrivateKeyJWT:
 		r.problem(file, "client_auth %s has no key: take it out, or write client_auth: private_key_jwt", p.ClientAuth)
 	}
-	r.checkClientAssertion(p)
 }
 
 // presents reports whether connections to the provider present a certificate.
@@ -58,18 +57,5 @@ func (r *reader) checkCertificate(path string, p *Provider) {
 		r.problem(path, "has no certificate, which mutual TLS needs: put one into the file, in PEM, beside its private key, or make both with `cloakroom keys client --certificate`")
 	case time.Now().After(pair.Leaf.NotAfter):
 		r.warn(path, "the certificate has ended on %s: make another one, and tell the provider", pair.Leaf.NotAfter.Format(time.DateOnly))
-	}
-}
-
-// checkClientAssertion looks at what shapes assertions where there are none.
-func (r *reader) checkClientAssertion(p *Provider) {
-	const audience, typ = "provider.client_assertion.audience", "provider.client_assertion.typ"
-	if p.ClientAuth == PrivateKeyJWT || p.ClientAuth == SecretJWT {
-		return
-	}
-	for _, path := range []string{audience, typ} {
-		if r.written(path) && r.sound(path) {
-			r.problem(path, "client_auth %s sends no assertion: take it out", p.ClientAuth)
-		}
 	}
 }

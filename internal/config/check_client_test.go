@@ -53,7 +53,6 @@ func TestWhatAClientAuthenticatesWithIsChecked(t *testing.T) {
 		{"a key beside the secret", "client_auth: private_key_jwt", "client_secret: x", "6:20: provider.client_key_file: client_auth client_secret_basic has no key: take it out, or write client_auth: private_key_jwt"},
 		{"a short secret", keyedAuth, "client_auth: client_secret_jwt\n  client_secret: 0123456789abcdef0123456789abcde", "6:18: provider.client_secret: has 31 bytes, and client_secret_jwt signs with 32 or more (RFC 7518, section 3.2): have the provider make a longer one, or write client_auth: private_key_jwt"},
 		{"a secret that signs", keyedAuth, "client_auth: client_secret_jwt\n  client_secret: 0123456789abcdef0123456789abcdef", ""},
-		{"an assertion of nobody", keyedAuth, "client_secret: x\n  client_assertion: {audience: token_endpoint}", "6:32: provider.client_assertion.audience: client_auth client_secret_basic sends no assertion: take it out"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -112,10 +112,11 @@ type ClientAssertion struct {
 // AssertionAudience is who an assertion is for.
 type AssertionAudience string
 
-// The audiences of assertions: since rfc7523bis the issuer, before it the token endpoint.
+// The audiences of assertions: since rfc7523bis the issuer, before it an endpoint.
 const (
 	ForIssuer        AssertionAudience = "issuer"
 	ForTokenEndpoint AssertionAudience = "token_endpoint"
+	ForEndpoint      AssertionAudience = "endpoint" // the one that is asked
 )
 
 // AssertionType is the typ of an assertion's header.

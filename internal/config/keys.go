@@ -71,7 +71,7 @@ func (p *Provider) keys() group {
 		{"client_auth", oneOf(&p.ClientAuth, SecretBasic, SecretPost, SecretJWT, PrivateKeyJWT, MutualTLS, SelfSignedTLS, NoClientAuth), string(SecretBasic), "", "How the client authenticates at the token endpoint."},
 		{"client_key_file", keyFile{filePath{&p.ClientKeyFile, false}, &p.ClientKeys}, "", "", "Private keys of private_key_jwt, or key and certificate of mutual TLS; PEM or JWK. The first signs, all are published at /bff/jwks.json; reloaded when the file changes."},
 		{"client_assertion", group{
-			{"audience", oneOf(&p.ClientAssertion.Audience, ForIssuer, ForTokenEndpoint), string(ForIssuer), "", "Who the assertions of private_key_jwt and client_secret_jwt are for: the issuer, or for older providers token_endpoint."},
+			{"audience", oneOf(&p.ClientAssertion.Audience, ForIssuer, ForTokenEndpoint, ForEndpoint), string(ForIssuer), "", "Who the assertions of private_key_jwt and client_secret_jwt are for: the issuer, or for older providers token_endpoint, or endpoint, which is the one that is asked."},
 			{"typ", oneOf(&p.ClientAssertion.Type, PlainJWT, TypedJWT), string(PlainJWT), "", "The typ of their header: JWT, or client-authentication+jwt for providers that ask for it."},
 		}, nil, "", "The client's signed word about itself."},
 		{"sender_constrained", oneOf(&p.SenderConstrained, NotConstrained, DPoP), string(NotConstrained), "", "What tokens are bound to, so that nobody else can use them: dpop is a key for each session."},

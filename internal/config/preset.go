@@ -69,6 +69,9 @@ func initialsOf(p preset.Preset) initials {
 	if p.SendScope {
 		of["provider.scope_on_refresh"] = string(SendScope)
 	}
+	if p.AssertionAudience != "" {
+		of["provider.client_assertion.audience"] = p.AssertionAudience
+	}
 	if p.Logout != "" {
 		of["provider.logout"] = p.Logout
 	}

@@ -51,15 +51,18 @@ func readAssertion(form url.Values) (*assertion, error) {
 }
 
 // verifyAssertion holds an assertion to the letter, and takes each once.
-func (p *Provider) verifyAssertion(ctx context.Context, a *assertion, client Client) error {
+func (p *Provider) verifyAssertion(r *http.Request, a *assertion, client Client) error {
 	k := p.turned()
-	if err := p.checkSignature(ctx, a, client); err != nil {
+	if err := p.checkSignature(r.Context(), a, client); err != nil {
 		return err
 	}
 	typ, _ := a.signed.Signatures[0].Protected.ExtraHeaders[jose.HeaderType].(string)
 	audience, now := p.issuer(k), p.clock(k)
-	if k.AssertionAudience == ForTokenEndpoint {
+	switch k.AssertionAudience {
+	case ForTokenEndpoint:
 		audience = p.base + "/token"
+	case ForEndpoint:
+		audience = strings.TrimSuffix(p.base, p.path) + r.URL.Path
 	}
 	var aud string // an array is refused: it may name somebody else, who could pass the assertion on
 	expires, issued := time.Unix(a.Expiry, 0), time.Unix(a.Issued, 0)

@@ -87,7 +87,7 @@ func (p *Provider) authenticate(r *http.Request, form url.Values) (Client, error
 	case !ok:
 		return Client{}, badClient("no such client")
 	case c.word != nil:
-		return client, p.verifyAssertion(r.Context(), c.word, client)
+		return client, p.verifyAssertion(r, c.word, client)
 	case c.method == MutualTLS || c.method == SelfSignedTLS:
 		return client, p.verifyCertificate(r, c.method, client)
 	case c.method == NoAuth && k.TokenAuth == NoAuth:

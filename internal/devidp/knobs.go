@@ -299,8 +299,11 @@ func authMethods() []ClientAuth {
 // AssertionAudience is who a client's assertions are for.
 type AssertionAudience string
 
-// ForTokenEndpoint is how it was before rfc7523bis.
-const ForTokenEndpoint AssertionAudience = "token_endpoint"
+// How it was before rfc7523bis.
+const (
+	ForTokenEndpoint AssertionAudience = "token_endpoint"
+	ForEndpoint      AssertionAudience = "endpoint" // the one that is asked
+)
 
 // Occasion is when tokens are issued.
 type Occasion string
@@ -357,7 +360,7 @@ func (k Knobs) check() error {
 		oneOf("dpop_nonce", k.DPoPNonce, NonceDemanded, NonceOnce, NonceEndless),
 		oneOf("rt_mode", k.RefreshTokenMode, Rotating, RotatingOptional, Static, StaticEcho, Overlapping, Idempotent),
 		oneOf("token_auth", k.TokenAuth, authMethods()...),
-		oneOf("assertion_audience", k.AssertionAudience, ForTokenEndpoint),
+		oneOf("assertion_audience", k.AssertionAudience, ForTokenEndpoint, ForEndpoint),
 		oneOf("id_token_fault", k.IDTokenFault, Faults()...),
 		oneOf("id_token_fault_at", k.IDTokenFaultAt, AtLogin, AtRefresh),
 		oneOf("idt_alg", k.IDTokenAlg, "RS256", "ES256"),

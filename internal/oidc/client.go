@@ -124,13 +124,21 @@ type Config struct {
 // Assertion shapes the client's assertions. The zero value is what rfc7523bis asks for, but
 // for the type.
 type Assertion struct {
-	// ForTokenEndpoint makes the token endpoint the audience, in the place of the issuer, for
-	// providers that want it so.
-	ForTokenEndpoint bool
+	Audience AssertionAudience
 	// Typed says client-authentication+jwt in typ, in the place of JWT, which is what older
 	// providers take.
 	Typed bool
 }
+
+// AssertionAudience is who the client's assertions are for.
+type AssertionAudience string
+
+// The audiences of assertions.
+const (
+	ForIssuer        AssertionAudience = ""
+	ForTokenEndpoint AssertionAudience = "token_endpoint" // at every endpoint (RFC 7523 §3)
+	ForEndpoint      AssertionAudience = "endpoint"       // the one that is asked
+)
 
 // Endpoints are the provider's addresses. Empty ones come from discovery.
 type Endpoints struct {

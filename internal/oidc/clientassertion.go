@@ -9,8 +9,8 @@ import (
 // assertion is the client's word about itself, signed, for one request (RFC 7523 §3). Its aud
 // is the issuer, as one string: what named an endpoint could be meant for an attacker's, in
 // whose metadata another provider's endpoints stand (rfc7523bis). Providers that never heard
-// of that want their token endpoint.
-func (c *Client) assertion() (string, error) {
+// of that want an endpoint all the same.
+func (c *Client) assertion(endpoint string) (string, error) {
 	c.mu.Lock()
 	m := c.meta
 	c.mu.Unlock()
@@ -18,8 +18,11 @@ func (c *Client) assertion() (string, error) {
 		return "", ErrNotReady
 	}
 	audience := m.Issuer
-	if c.cfg.Assertion.ForTokenEndpoint {
+	switch c.cfg.Assertion.Audience {
+	case ForTokenEndpoint:
 		audience = m.plainToken
+	case ForEndpoint:
+		audience = endpoint
 	}
 	now := c.now()
 	claims := map[string]any{

@@ -23,10 +23,10 @@ const (
 	NoSecret      AuthMethod = "none"
 )
 
-// authenticate puts the client's credentials into a request: by one method, never two, and
+// authenticate puts the client's credentials into a request to an address: by one method, never two, and
 // never as an empty parameter (RFC 6749 §2.3). Each call makes fresh ones, where a method has
 // such: a second attempt must not look like a replay.
-func (c *Client) authenticate(header http.Header, form url.Values) error {
+func (c *Client) authenticate(address string, header http.Header, form url.Values) error {
 	id, secret := c.cfg.ClientID, c.cfg.ClientSecret.Reveal()
 	switch c.cfg.ClientAuth {
 	case SecretPost:
@@ -35,7 +35,7 @@ func (c *Client) authenticate(header http.Header, form url.Values) error {
 	case NoSecret, MutualTLS, SelfSignedTLS: // what proves it is the connection (RFC 8705 §2)
 		form.Set("client_id", id)
 	case SecretJWT, PrivateKeyJWT:
-		proof, err := c.assertion()
+		proof, err := c.assertion(address)
 		if err != nil {
 			return err
 		}

@@ -188,7 +188,7 @@ func TestAnAssertionCanBeWhatOldProvidersWant(t *testing.T) {
 	keys := newKeys(t, "ES256")
 	b := setUpFor(t, devidp.Client{Auth: devidp.PrivateKeyJWT, JWKS: registration(t, keys)}, devidp.Knobs{AssertionAudience: devidp.ForTokenEndpoint},
 		func(c *oidc.Config) {
-			c.ClientKeys, c.Assertion = keys, oidc.Assertion{ForTokenEndpoint: true, Typed: true}
+			c.ClientKeys, c.Assertion = keys, oidc.Assertion{Audience: oidc.ForTokenEndpoint, Typed: true}
 		})
 	b.life()
 	for _, r := range b.calls() {
@@ -197,6 +197,15 @@ func TestAnAssertionCanBeWhatOldProvidersWant(t *testing.T) {
 			t.Errorf("%s: typ %s, %v", r.Endpoint, typ, claims)
 		}
 	}
+}
+
+// Okta, for one, takes no other.
+func TestAnAssertionCanBeForTheEndpointThatIsAsked(t *testing.T) {
+	t.Parallel()
+	keys := newKeys(t, "ES256")
+	b := setUpFor(t, devidp.Client{Auth: devidp.PrivateKeyJWT, JWKS: registration(t, keys)}, devidp.Knobs{AssertionAudience: devidp.ForEndpoint},
+		func(c *oidc.Config) { c.ClientKeys, c.Assertion.Audience = keys, oidc.ForEndpoint })
+	b.life()
 }
 
 func TestAClientAuthenticatesWithItsSecretAndDoesNotSendIt(t *testing.T) {

@@ -52,7 +52,7 @@ func (c *Client) sendOnce(ctx context.Context, address string, form url.Values, 
 	if err != nil {
 		return nil, err
 	}
-	if err := c.authenticate(req.Header, form); err != nil {
+	if err := c.authenticate(address, req.Header, form); err != nil {
 		return nil, err
 	}
 	if err := c.prove(req, p, &c.proofs.nonces, ""); err != nil {

@@ -62,6 +62,10 @@ type Preset struct {
 	// offline_access.
 	RefreshLife, OnlineLife time.Duration
 
+	// AssertionAudience is who client assertions are for, where that is not the issuer:
+	// token_endpoint, or endpoint for the one that is asked.
+	AssertionAudience string
+
 	// Logout is the strategy in the place of auto.
 	Logout string
 	// LogoutFallback is the strategy of auto where the metadata name no end-session

@@ -46,7 +46,10 @@ func All() []Preset {
 			RefreshScopes: []string{"openid", "profile", "offline_access"},
 			Rotation:      Overlapping,
 			LogoutHint:    "login_hint",
-			Advice:        []string{"register the redirect URI for the platform Web: one of the platform single-page application gets refresh tokens for 24 hours (AADSTS700084)"},
+
+			AssertionAudience: "token_endpoint",
+
+			Advice: []string{"register the redirect URI for the platform Web: one of the platform single-page application gets refresh tokens for 24 hours (AADSTS700084)"},
 
 			ClaimsChallenges: true, // continuous access evaluation
 		},
@@ -57,6 +60,8 @@ func All() []Preset {
 			RefreshScopes:    []string{"openid", "offline_access"},
 			Rotation:         Grace, // 30 seconds at first
 			NeedsIDTokenHint: true,
+
+			AssertionAudience: "endpoint", // or invalid_client
 		},
 		{
 			Name:            "google",
@@ -108,6 +113,8 @@ func All() []Preset {
 		{
 			Name:     "hydra",
 			Rotation: Strict, // no grace at first, and all related tokens die
+
+			AssertionAudience: "token_endpoint",
 		},
 		{
 			Name:     "gitlab",
@@ -122,6 +129,8 @@ func All() []Preset {
 			Name:     "adfs",
 			Scopes:   []string{"openid", "profile", "email", "offline_access", "allatclaims"},
 			Rotation: Static, // a new one only with "keep me signed in"
+
+			AssertionAudience: "token_endpoint",
 		},
 	}
 }
