@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,6 +43,10 @@ type Config struct {
 
 	// LoginParams are the parameters that /bff/login passes on to the provider.
 	LoginParams []string
+
+	// ClientKeys are further public keys for /bff/jwks.json, as JSON Web Keys: those that the
+	// gateway proves itself with at the provider.
+	ClientKeys []json.RawMessage
 
 	// ClaimsChallenges says that the provider's APIs ask for a login with claims of its own
 	// by a 401 insufficient_claims, as those of Entra ID do.

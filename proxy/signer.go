@@ -103,17 +103,21 @@ func (s *signingKeys) sign(claims map[string]any) (string, error) {
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature[:]), nil
 }
 
-// jwks answers GET /bff/jwks.json: the public keys of the assertions (RFC 7517 §5).
+// jwks answers GET /bff/jwks.json (RFC 7517 §5): the public keys of the assertions for
+// upstreams, and those of the client, for the provider.
 func (g *Gateway) jwks(w http.ResponseWriter, _ *http.Request) error {
 	made, err := g.signer.keys(g.cfg.Sessions.Keys())
 	if err != nil {
 		return err
 	}
 	set := struct {
-		Keys []publicKey `json:"keys"`
+		Keys []any `json:"keys"`
 	}{}
 	for _, k := range made.keys {
 		set.Keys = append(set.Keys, k.public)
+	}
+	for _, k := range g.cfg.ClientKeys {
+		set.Keys = append(set.Keys, k)
 	}
 	return writeJSON(w, http.StatusOK, set)
 }

@@ -13,12 +13,14 @@ import (
 // gateway would meet them, and changes nothing.
 func Examine(ctx context.Context, cfg *config.Config, warnings config.Problems) doctor.Report {
 	provider, err := providerConfig(cfg)
-	return doctor.Examine(ctx, doctor.Patient{Config: cfg, Warnings: warnings, Provider: provider, ProviderProblem: err, UpstreamTLS: upstreamTLS})
+	return doctor.Examine(ctx, doctor.Patient{Config: cfg, Warnings: warnings, Provider: provider, ProviderProblem: err, UpstreamTLS: func(r config.Route) (*tls.Config, error) {
+		return upstreamTLS(cfg, r)
+	}})
 }
 
-// upstreamTLS is what connections to an upstream begin with, as its files stand now.
-func upstreamTLS(c config.UpstreamTLS) (*tls.Config, error) {
-	shape, err := make(shapes).get(c, slog.New(slog.DiscardHandler))
+// upstreamTLS is what connections to a route's upstream begin with, as its files stand now.
+func upstreamTLS(cfg *config.Config, r config.Route) (*tls.Config, error) {
+	shape, err := make(shapes).get(r.UpstreamTLS, bindingOf(cfg, r), slog.New(slog.DiscardHandler))
 	if shape == nil || err != nil {
 		return nil, err
 	}

@@ -14,7 +14,10 @@ const lookEvery = 2 * time.Second
 // Follow reloads the configuration at every hangup, and when its files have changed and are
 // at rest again, until ctx ends. Run it once, beside Run. What goes wrong is in the log.
 func (a *App) Follow(ctx context.Context, file string, environ []string, hangups <-chan os.Signal) {
-	follow(ctx, hangups, func() contents { return config.Fingerprint(file, environ) }, func() { _ = a.Reload(file, environ) })
+	look := func() contents {
+		return config.Fingerprint(file, environ, a.now.Load().cfg.Provider.ClientKeyFile)
+	}
+	follow(ctx, hangups, look, func() { _ = a.Reload(file, environ) })
 }
 
 // contents tells what the files hold at two moments apart.

@@ -20,7 +20,7 @@ func TestNewFilesOfAnUpstreamCountWithoutARestart(t *testing.T) {
 		dir := t.TempDir()
 		certFile, keyFile := writePair(t, dir, "one.example", time.Now())
 		c := config.UpstreamTLS{CAFile: certFile, CertFile: certFile, KeyFile: keyFile, ServerName: "orders.internal"}
-		shape, err := shapes{}.get(c, slog.New(slog.DiscardHandler))
+		shape, err := shapes{}.get(c, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func TestRoutesToOneUpstreamShareItsConnections(t *testing.T) {
 	c := config.Route{Upstream: up, UpstreamTLS: config.UpstreamTLS{CAFile: certFile}, Balance: config.Balance{Sticky: true, HealthInterval: time.Second}}
 	var one, two, alone proxy.Route
 	for to, from := range map[*proxy.Route]config.Route{&one: c, &two: c, &alone: {Upstream: up[:1], Balance: config.Balance{HealthInterval: time.Second}}} {
-		if err := setUpstream(to, from, all, slog.New(slog.DiscardHandler)); err != nil {
+		if err := setUpstream(to, from, nil, all, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,7 +79,7 @@ func TestFilesOfAnUpstreamThatDoNotLoadStopTheStart(t *testing.T) {
 	for key, c := range map[string]config.UpstreamTLS{
 		"upstream_tls.ca_file": {CAFile: none}, "upstream_tls.cert_file": {CertFile: none, KeyFile: none},
 	} {
-		if _, err := (shapes{}).get(c, slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), key) {
+		if _, err := (shapes{}).get(c, nil, slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), key) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}

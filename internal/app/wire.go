@@ -223,7 +223,8 @@ func providerConfig(cfg *config.Config) (oidc.Config, error) {
 	}
 	return oidc.Config{
 		Issuer: p.Issuer, Issuers: issuers, DiscoveryURL: p.DiscoveryURL,
-		ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientAuth: oidc.AuthMethod(p.ClientAuth),
+		ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientAuth: oidc.AuthMethod(p.ClientAuth), ClientKeys: p.ClientKeys,
+		Assertion:         clientAssertion(p.ClientAssertion),
 		SenderConstrained: senderConstraint(p.SenderConstrained),
 		RedirectURL:       cfg.PublicURL.String() + cfg.BasePath + "/callback",
 		PostLogoutURL:     landing,
@@ -238,12 +239,17 @@ func providerConfig(cfg *config.Config) (oidc.Config, error) {
 	}, nil
 }
 
+// clientAssertion is how the provider client shapes its assertions.
+func clientAssertion(a config.ClientAssertion) oidc.Assertion {
+	return oidc.Assertion{
+		Audience: map[config.AssertionAudience]oidc.AssertionAudience{config.ForTokenEndpoint: oidc.ForTokenEndpoint, config.ForEndpoint: oidc.ForEndpoint}[a.Audience],
+		Typed:    a.Type == config.TypedJWT,
+	}
+}
+
 // senderConstraint is what the provider client knows it by.
 func senderConstraint(c config.SenderConstraint) oidc.SenderConstraint {
-	if c == config.DPoP {
-		return oidc.DPoP
-	}
-	return oidc.NotConstrained
+	return map[config.SenderConstraint]oidc.SenderConstraint{config.DPoP: oidc.DPoP, config.MTLSBound: oidc.CertificateBound}[c]
 }
 
 // trusting is a transport that also trusts the roots in a file. nil: the system's roots.
@@ -314,9 +320,13 @@ func newGateway(cfg *config.Config, a *App, provider *oidc.Client, after *proxy.
 	routes := make([]proxy.Route, len(cfg.Routes))
 	for i, r := range cfg.Routes {
 		routes[i] = newRoute(r)
-		if err := setUpstream(&routes[i], r, a.shapes, a.log); err != nil {
+		if err := setUpstream(&routes[i], r, bindingOf(cfg, r), a.shapes, a.log); err != nil {
 			return nil, fmt.Errorf("routes[%d].%w", i, err)
 		}
+	}
+	published, err := cfg.Provider.ClientKeys.Public()
+	if err != nil {
+		return nil, fmt.Errorf("provider.client_key_file: %w", err)
 	}
 	known, _ := preset.Find(cfg.Provider.Preset) // the zero Preset knows nothing
 	return proxy.New(proxy.Config{
@@ -326,8 +336,8 @@ func newGateway(cfg *config.Config, a *App, provider *oidc.Client, after *proxy.
 			UntilBrowserCloses: !cfg.Session.Cookie.Persistent,
 		},
 		TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORS.Origins, Routes: routes, LoginParams: cfg.Provider.LoginParams,
-		ClaimsChallenges: known.ClaimsChallenges,
-		Sessions:         a.sessions, Provider: provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout, After: after,
+		ClaimsChallenges: known.ClaimsChallenges, ClientKeys: published,
+		Sessions: a.sessions, Provider: provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout, After: after,
 		ExplainToken: session.Token(cfg.Admin.Token.Reveal()), Explained: a.audit.Explained,
 		Observe: a.metrics.Request, ObserveStream: a.metrics.Stream, Refused: a.audit.Refused,
 		Tracer: a.following(), Log: a.log,

@@ -18,6 +18,7 @@ func (r *reader) check(c *Config) {
 	r.checkPreset(c)
 	r.checkSession(c)
 	r.checkRoutes(c)
+	r.checkBound(c)
 }
 
 func (r *reader) checkListeners(c *Config) {

@@ -30,10 +30,12 @@ func (r *reader) checkClient(p *Provider) {
 	case p.ClientAuth == NoClientAuth:
 		r.warn(auth, "none makes the gateway a public client; RFC 10017 asks for a confidential one: use a secret or a key")
 	}
-	if !r.sound(file) {
+	if !r.sound(file, "provider.sender_constrained") {
 		return
 	}
 	switch presents := p.presents(); {
+	case p.ClientKeyFile == "" && p.SenderConstrained == MTLSBound:
+		r.problem(r.laterOf(file, "provider.sender_constrained"), "mtls binds tokens to a certificate: write client_key_file, the path of one that `cloakroom keys client --certificate` made")
 	case p.ClientKeyFile == "" && (presents || p.ClientAuth == PrivateKeyJWT):
 		r.problem(r.laterOf(file, auth), "%s needs a key: write client_key_file, the path of one that `cloakroom keys client` made", p.ClientAuth)
 	case p.ClientKeyFile == "":
@@ -46,7 +48,7 @@ func (r *reader) checkClient(p *Provider) {
 
 // presents reports whether connections to the provider present a certificate.
 func (p *Provider) presents() bool {
-	return p.ClientAuth == MutualTLS || p.ClientAuth == SelfSignedTLS
+	return p.ClientAuth == MutualTLS || p.ClientAuth == SelfSignedTLS || p.SenderConstrained == MTLSBound
 }
 
 // checkCertificate looks at what mutual TLS presents.
@@ -57,5 +59,28 @@ func (r *reader) checkCertificate(path string, p *Provider) {
 		r.problem(path, "has no certificate, which mutual TLS needs: put one into the file, in PEM, beside its private key, or make both with `cloakroom keys client --certificate`")
 	case time.Now().After(pair.Leaf.NotAfter):
 		r.warn(path, "the certificate has ended on %s: make another one, and tell the provider", pair.Leaf.NotAfter.Format(time.DateOnly))
+	}
+}
+
+// checkBound looks at the routes whose tokens are bound to the client's certificate: they
+// travel over connections that present it, or are refused.
+func (r *reader) checkBound(c *Config) {
+	if c.Provider.SenderConstrained != MTLSBound || !r.sound("provider.sender_constrained") {
+		return
+	}
+	for i := range c.Routes {
+		rt, path := &c.Routes[i], element("routes", i)
+		if !rt.SendsToken() || !r.sound(path+".upstream", path+".token", path+".access") || rt.Upstream[0] == nil {
+			continue
+		}
+		if rt.Upstream[0].Scheme != "https" {
+			r.problem(path+".upstream", "gets tokens that are bound to a certificate (provider.sender_constrained: mtls), which only TLS can present: write https://…, or token: none")
+		}
+		if cert := path + ".upstream_tls.cert_file"; rt.UpstreamTLS.CertFile != "" && r.sound(cert) {
+			r.problem(cert, "is another certificate than the one that the tokens are bound to (provider.client_key_file), which goes first: take it out, or write token: none")
+		}
+	}
+	if c.ForwardAuth.Listen != "" && r.sound("forward_auth.listen") {
+		r.warn("forward_auth.listen", "hands out tokens that are bound to a certificate (provider.sender_constrained: mtls): the ingress has to present that of provider.client_key_file to upstreams, too")
 	}
 }

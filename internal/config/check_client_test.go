@@ -51,6 +51,9 @@ func TestWhatAClientAuthenticatesWithIsChecked(t *testing.T) {
 		{"a key without a certificate", "private_key_jwt", "tls_client_auth", "6:20: provider.client_key_file: has no certificate, which mutual TLS needs: put one into the file, in PEM, beside its private key, or make both with `cloakroom keys client --certificate`"},
 		{"a secret beside the key", file, file + "\n  client_secret: x", "7:18: provider.client_secret: client_auth private_key_jwt has no secret, and a client authenticates in one way: take it out"},
 		{"a key beside the secret", "client_auth: private_key_jwt", "client_secret: x", "6:20: provider.client_key_file: client_auth client_secret_basic has no key: take it out, or write client_auth: private_key_jwt"},
+		{"a certificate to bind to, beside a secret", keyedAuth, "client_secret: x\n  sender_constrained: mtls\n  client_key_file: client.pem", "12:15: routes[0].upstream: gets tokens that are bound to a certificate (provider.sender_constrained: mtls), which only TLS can present: write https://…, or token: none"},
+		{"nothing to bind to", keyedAuth, "client_secret: x\n  sender_constrained: mtls", "6:23: provider.sender_constrained: mtls binds tokens to a certificate: write client_key_file, the path of one that `cloakroom keys client --certificate` made"},
+		{"a key to bind to", file, file + "\n  sender_constrained: mtls", "6:20: provider.client_key_file: has no certificate"},
 		{"a short secret", keyedAuth, "client_auth: client_secret_jwt\n  client_secret: 0123456789abcdef0123456789abcde", "6:18: provider.client_secret: has 31 bytes, and client_secret_jwt signs with 32 or more (RFC 7518, section 3.2): have the provider make a longer one, or write client_auth: private_key_jwt"},
 		{"a secret that signs", keyedAuth, "client_auth: client_secret_jwt\n  client_secret: 0123456789abcdef0123456789abcdef", ""},
 	} {
@@ -66,8 +69,34 @@ func TestWhatAClientAuthenticatesWithIsChecked(t *testing.T) {
 			if err != nil {
 				got = strings.TrimSpace(strings.ReplaceAll(err.Error(), path+":", ""))
 			}
-			if got != row.want {
+			if got != row.want && (row.want == "" || !strings.HasPrefix(got, row.want)) {
 				t.Errorf("got\n%s\nwant\n%s", got, row.want)
+			}
+		})
+	}
+}
+
+func TestBoundTokensTravelOverTheCertificateTheyAreBoundTo(t *testing.T) {
+	t.Parallel()
+	bound := strings.Replace(keyed, "client_key_file: client.json", "client_key_file: client.pem\n  sender_constrained: mtls", 1)
+	for _, row := range []struct{ name, upstream, want string }{
+		{"TLS", "https://orders:9000", ""},
+		{"plain", "http://orders:9000", "routes[0].upstream: gets tokens"},
+		{"plain, without tokens", "http://orders:9000\n    token: none", ""},
+		{"another certificate", "https://orders:9000\n    upstream_tls: {cert_file: client.pem, key_file: client.pem}", "routes[0].upstream_tls.cert_file: is another certificate than the one that the tokens are bound to"},
+		{"another certificate, without tokens", "https://orders:9000\n    token: none\n    upstream_tls: {cert_file: client.pem, key_file: client.pem}", ""},
+		{"other roots", "https://orders:9000\n    upstream_tls: {server_name: orders.internal}", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			path := write(t, strings.Replace(bound, "http://orders:9000", row.upstream, 1))
+			writeKeys(t, path)
+			_, _, err := config.Load(path, environ())
+			switch {
+			case row.want == "" && err != nil:
+				t.Error(err)
+			case row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)):
+				t.Errorf("got %v, want it to say %q", err, row.want)
 			}
 		})
 	}

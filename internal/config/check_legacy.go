@@ -5,7 +5,7 @@ import "strings"
 // confides says what a route's upstream gets that nobody else may read, "" for nothing.
 func (rt *Route) confides() string {
 	switch {
-	case rt.Token == Passthrough || rt.AllowBearer || rt.sendsToken():
+	case rt.Token == Passthrough || rt.AllowBearer || rt.SendsToken():
 		return "tokens"
 	case rt.UpstreamAuth != UpstreamAuth{}:
 		return "credentials"
@@ -34,7 +34,7 @@ func (r *reader) checkCredentials(path string, rt *Route) {
 	switch {
 	case rt.Files != "":
 		r.problem(auth, "is for an upstream, and files have none: take it out")
-	case rt.sendsToken() || rt.Token == Passthrough:
+	case rt.SendsToken() || rt.Token == Passthrough:
 		r.problem(auth, "stands where the token would: write token: none, too")
 	case a.User.IsZero() && !a.Password.IsZero():
 		r.problem(password, "has no user: write user, too; for a key that is no password write authorization")

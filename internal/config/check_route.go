@@ -90,8 +90,8 @@ func (r *reader) checkAccess(path string, rt *Route) {
 	}
 }
 
-// sendsToken reports whether the gateway puts a token on any request of the route.
-func (rt *Route) sendsToken() bool {
+// SendsToken reports whether the gateway puts a token on any request of the route.
+func (rt *Route) SendsToken() bool {
 	switch rt.Token {
 	case NoToken, Passthrough:
 		return false
@@ -117,7 +117,7 @@ func (r *reader) checkToken(path string, rt *Route, c *Config) {
 	case ofClient && r.sound("provider.client_auth") && c.Provider.ClientAuth == NoClientAuth:
 		r.problem(token, "%s needs a confidential client, and provider.client_auth is none: write client_secret_basic there, or another token here", rt.Token)
 	}
-	if rt.sendsToken() {
+	if rt.SendsToken() {
 		r.checkTwice(path+".scopes", rt.Scopes)
 		return
 	}

@@ -135,6 +135,7 @@ type SenderConstraint string
 const (
 	NotConstrained SenderConstraint = "none"
 	DPoP           SenderConstraint = "dpop" // RFC 9449
+	MTLSBound      SenderConstraint = "mtls" // the certificate of client_key_file (RFC 8705 §3)
 )
 
 // Provider is the OpenID provider.

@@ -74,7 +74,7 @@ func (p *Provider) keys() group {
 			{"audience", oneOf(&p.ClientAssertion.Audience, ForIssuer, ForTokenEndpoint, ForEndpoint), string(ForIssuer), "", "Who the assertions of private_key_jwt and client_secret_jwt are for: the issuer, or for older providers token_endpoint, or endpoint, which is the one that is asked."},
 			{"typ", oneOf(&p.ClientAssertion.Type, PlainJWT, TypedJWT), string(PlainJWT), "", "The typ of their header: JWT, or client-authentication+jwt for providers that ask for it."},
 		}, nil, "", "The client's signed word about itself."},
-		{"sender_constrained", oneOf(&p.SenderConstrained, NotConstrained, DPoP), string(NotConstrained), "", "What tokens are bound to, so that nobody else can use them: dpop is a key for each session."},
+		{"sender_constrained", oneOf(&p.SenderConstrained, NotConstrained, DPoP, MTLSBound), string(NotConstrained), "", "What tokens are bound to, so that nobody else can use them: dpop is a key for each session, mtls the certificate of client_key_file."},
 		{"scopes", series[string]{&p.Scopes, scope, false}, []string{"openid", "profile", "email", "offline_access"}, "", "What a login asks for."},
 		{"scope_on_refresh", oneOf(&p.ScopeOnRefresh, OmitScope, SendScope), string(OmitScope), "", "Whether a refresh names the scopes of the login again. Those of a route are named in any case."},
 		{"audience", anyText(&p.Audience), "", "", "Auth0's API audience."},

@@ -40,7 +40,7 @@ type Patient struct {
 	ProviderProblem error
 
 	// UpstreamTLS reads the files of a route; nil without an error is what Go does.
-	UpstreamTLS func(config.UpstreamTLS) (*tls.Config, error)
+	UpstreamTLS func(config.Route) (*tls.Config, error)
 
 	Now func() time.Time // nil: time.Now
 }

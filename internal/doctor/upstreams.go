@@ -14,7 +14,7 @@ import (
 
 // upstreams asks every server of a route. While one of them answers, the route works.
 func (e *exam) upstreams(ctx context.Context, c *chart, i int, rt config.Route) {
-	secure, err := e.UpstreamTLS(rt.UpstreamTLS)
+	secure, err := e.UpstreamTLS(rt)
 	if err != nil {
 		c.fail(fmt.Sprintf("routes[%d].upstream_tls", i), quote(err.Error()), "write files in PEM that belong together")
 		return
