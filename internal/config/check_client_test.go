@@ -129,7 +129,7 @@ func TestAFileWithOtherKeysIsAChange(t *testing.T) {
 		return cfg
 	}
 	file := filepath.Join(filepath.Dir(path), "client.json")
-	before, print := load(), config.Fingerprint(path, environ(), file)
+	before, seen := load(), config.Fingerprint(path, environ(), file)
 	if changed := config.Changed(before, load()); len(changed) > 0 {
 		t.Errorf("%v has changed, and nothing has", changed)
 	}
@@ -137,7 +137,7 @@ func TestAFileWithOtherKeysIsAChange(t *testing.T) {
 	if changed := config.Changed(before, load()); !slices.Equal(changed, []string{"provider.client_key_file"}) {
 		t.Errorf("%v has changed", changed)
 	}
-	if config.Fingerprint(path, environ(), file) == print {
+	if config.Fingerprint(path, environ(), file) == seen {
 		t.Error("the fingerprint is the same")
 	}
 }
