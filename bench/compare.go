@@ -58,6 +58,7 @@ func compareCommand(ctx context.Context, args []string, stdout io.Writer) error 
 			run.binaries[i].Ingress = *work == "verify"
 		}
 		run.cells = []cell{newCell(*work, *connections, 1, run.compared()...)}
+		run.cells[0].paired = true
 	}
 	if err := run.carryOut(ctx); err != nil {
 		return err

@@ -18,6 +18,7 @@ type cell struct {
 	connections int
 	sessions    int
 	roles       []role
+	paired      bool // all after the second are held against that, too
 }
 
 // pace is how long is measured.
@@ -53,6 +54,9 @@ func (c *cell) measure(ctx context.Context, sides []*stage.Side, p pace) (report
 			return t, err
 		}
 		t.Rows = append(t.Rows, row)
+		if c.paired && i > 1 {
+			t.Pairs = append(t.Pairs, report.Pair{Side: s.Name, To: sides[1].Name, Ratio: ratio(samples[i], samples[1])})
+		}
 	}
 	return t, nil
 }
@@ -85,6 +89,15 @@ func (c *cell) sample(ctx context.Context, s *stage.Side, d time.Duration) (samp
 
 func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
+// ratio holds the CPU of one side's rounds against that of another's.
+func ratio(rounds, to []sample) report.Figure {
+	each := make([]float64, len(rounds))
+	for i := range rounds {
+		each[i] = rounds[i].cpu / to[i].cpu
+	}
+	return report.Of(each)
+}
+
 // summary makes a row of a side's rounds and of those of the baseline.
 func summary(s *stage.Side, rounds, baseline []sample) (report.Row, error) {
 	m, err := s.Memory()
@@ -100,12 +113,8 @@ func summary(s *stage.Side, rounds, baseline []sample) (report.Row, error) {
 			}
 		}))
 	}
-	ratios := make([]float64, len(rounds))
-	for i := range rounds {
-		ratios[i] = rounds[i].cpu / baseline[i].cpu
-	}
 	return report.Row{
-		Side: s.Name, Ratio: report.Of(ratios),
+		Side: s.Name, Ratio: ratio(rounds, baseline),
 		CPU:   figure(func(r sample) float64 { return r.cpu }),
 		Redis: figure(func(r sample) float64 { return r.redis }),
 		Rate:  figure(func(r sample) float64 { return r.rate }),

@@ -54,6 +54,14 @@ type Table struct {
 	Rounds      int           `json:"rounds"`
 	Round       time.Duration `json:"round_ns"`
 	Rows        []Row         `json:"rows"`
+	Pairs       []Pair        `json:"pairs,omitempty"`
+}
+
+// Pair holds two sides against each other, round by round.
+type Pair struct {
+	Side  string `json:"side"`
+	To    string `json:"to"`
+	Ratio Figure `json:"ratio"` // of the CPU of a request
 }
 
 // Run is a whole measurement.
@@ -127,6 +135,9 @@ func (t *Table) WriteText(w io.Writer) error {
 	fmt.Fprintf(&text, "%s\t%s\t\n", name(""), strings.Join(heads(), "\t"))
 	for _, r := range t.Rows {
 		fmt.Fprintf(&text, "%s\t%s\t\n", name(r.Side), strings.Join(r.cells(), "\t"))
+	}
+	for _, p := range t.Pairs {
+		fmt.Fprintf(&text, "%s to %s, round by round: %.3f (%.3f to %.3f)\n", p.Side, p.To, p.Ratio.Median, p.Ratio.Least, p.Ratio.Most)
 	}
 	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	if _, err := io.WriteString(columns, text.String()); err != nil {

@@ -47,6 +47,7 @@ func TestATableIsReadInATerminal(t *testing.T) {
               CPU µs  least  most  ratio  Redis µs  requests/s  p50 ms  p99 ms  p99.9 ms  RSS MiB  PSS MiB
   bare          50.0   48.0  55.0   1.00                 20000    1.00    3.00      5.00     20.0     12.0
   oauth2-proxy  300.0  290.0  310.0   6.00      30.5        4000    8.00   20.00     40.00     30.0     25.0
+oauth2-proxy to bare, round by round: 6.000 (5.900 to 6.100)
 `
 	if got := squeeze(out.String()); got != squeeze(want) {
 		t.Errorf("the table is\n%s\nwant\n%s", out.String(), want)
@@ -87,5 +88,6 @@ func sample() report.Table {
 			{Side: "bare", CPU: at(50, 48, 55), Ratio: one(1), Rate: one(20_000), P50: one(1000), P99: one(3000), P999: one(5000), RSS: 20 << 20, PSS: 12 << 20},
 			{Side: "oauth2-proxy", CPU: at(300, 290, 310), Redis: one(30.5), Ratio: one(6), Rate: one(4000), P50: one(8000), P99: one(20_000), P999: one(40_000), RSS: 30 << 20, PSS: 25 << 20},
 		},
+		Pairs: []report.Pair{{Side: "oauth2-proxy", To: "bare", Ratio: at(6, 5.9, 6.1)}},
 	}
 }
