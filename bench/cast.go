@@ -23,6 +23,9 @@ const (
 	o2pRedis    role = "oauth2-proxy-redis"
 	o2pCookie   role = "oauth2-proxy-cookie"
 	apache      role = "apache"
+	tunedTLS    role = "tuned-tls"
+	nginxTLS    role = "nginx-tls"
+	boltTLS     role = "bolt-tls"
 )
 
 // cast finds who plays a role, and has those stay on the stage that can play again.
@@ -30,7 +33,9 @@ type cast struct {
 	st       *stage.Stage
 	binaries []stage.Binary // gateways that are compared; the first plays bolt and redis
 	known    map[role]*stage.Side
-	redis    *stage.Redis // of those that have few sessions; nil before the first
+	redis    *stage.Redis   // of those that have few sessions; nil before the first
+	crowds   []*stage.Side  // gateways with many sessions, until the cell is done
+	servers  []*stage.Redis // theirs
 }
 
 func newCast(st *stage.Stage, binaries []stage.Binary) *cast {
@@ -64,6 +69,12 @@ func (c *cast) enter(ctx context.Context, r role) (*stage.Side, error) {
 		return c.st.Bare(ctx, r == tuned)
 	case bolt:
 		return c.st.Gateway(ctx, stage.Binary{Name: "cloakroom", Path: c.binaries[0].Path})
+	case boltTLS:
+		return c.st.Gateway(ctx, stage.Binary{Name: "cloakroom", Path: c.binaries[0].Path, TLS: true})
+	case tunedTLS:
+		return c.st.BareTLS(ctx)
+	case nginxTLS:
+		return c.st.NginxTLS(ctx)
 	case ingress:
 		return c.st.Gateway(ctx, stage.Binary{Name: "cloakroom", Path: c.binaries[0].Path, Ingress: true})
 	case authRequest:
@@ -110,6 +121,22 @@ func (c *cast) crowded(ctx context.Context, r role, sessions int) (*stage.Side, 
 			return nil, err
 		}
 		b.Name, b.Redis = "cloakroom, Redis", server
+		c.servers = append(c.servers, server)
 	}
-	return c.st.Gateway(ctx, b)
+	s, err := c.st.Gateway(ctx, b)
+	if err == nil {
+		c.crowds = append(c.crowds, s)
+	}
+	return s, err
+}
+
+// leave has those go that stand for one cell only: their sessions take gigabytes.
+func (c *cast) leave() {
+	for _, s := range c.crowds {
+		c.st.Stop(s)
+	}
+	for _, r := range c.servers {
+		c.st.StopRedis(r)
+	}
+	c.crowds, c.servers = nil, nil
 }

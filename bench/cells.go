@@ -14,6 +14,7 @@ func everybody() []role {
 func core() []cell {
 	return []cell{
 		newCell("json", 32, 1, everybody()...),
+		newCell("http2", 32, 1, tunedTLS, boltTLS),
 		newCell("json-100k", 32, 1, tuned, bolt),
 		newCell("public", 32, 1, tuned, bolt),
 		newCell("file", 32, 1, tuned, nginx, bolt),
@@ -28,6 +29,7 @@ func matrix() []cell {
 		newCell("json", 1, 1, everybody()...),
 		newCell("json", 32, 1, append(everybody(), authRequest)...),
 		newCell("json", 512, 1, everybody()...),
+		newCell("http2", 32, 1, tunedTLS, nginxTLS, boltTLS),
 		newCell("json-100k", 32, 1, everybody()...),
 		newCell("json-1m", 32, 1, everybody()...),
 		newCell("post", 32, 1, everybody()...),

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -36,9 +37,10 @@ func compareCommand(ctx context.Context, args []string, stdout io.Writer) error 
 	whole := flags.Bool("matrix", false, "every cell, with every peer")
 	some := flags.Bool("core", false, "a dozen cells, with every peer")
 	work := flags.String("case", "json", "what is asked for: "+strings.Join(names(), ", "))
+	only := flags.String("only", "", "of the cells of -core or -matrix, those whose name matches this `regexp`")
 	connections := flags.Int("connections", 32, "connections of the load")
 	rounds := flags.Int("rounds", 5, "how often each is measured")
-	round := flags.Duration("round", 2*time.Second, "how long each is loaded in a round, in whole seconds")
+	round := flags.Duration("round", time.Second, "how long each is loaded in a round, in whole seconds")
 	most := flags.Float64("most", 0, "fail if the first gateway's ratio in the first table is above this; 0: never")
 	file := flags.String("json", "", "write the figures into this `file`, too")
 	if err := flags.Parse(args); err != nil {
@@ -46,6 +48,10 @@ func compareCommand(ctx context.Context, args []string, stdout io.Writer) error 
 	}
 	if flags.NArg() > 0 || !slices.Contains(names(), *work) || *rounds < 1 || *round < time.Second {
 		return fmt.Errorf("-case is one of %s; -rounds and -round are 1 and 1s at least; there are no other arguments", strings.Join(names(), ", "))
+	}
+	wanted, err := regexp.Compile(*only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
 	}
 	run := newRun(gateways, pace{*rounds, round.Truncate(time.Second)}, stdout)
 	switch {
@@ -55,11 +61,12 @@ func compareCommand(ctx context.Context, args []string, stdout io.Writer) error 
 		run.cells = core()
 	default:
 		for i := range run.binaries {
-			run.binaries[i].Ingress = *work == "verify"
+			run.binaries[i].Ingress, run.binaries[i].TLS = *work == "verify", *work == "http2"
 		}
-		run.cells = []cell{newCell(*work, *connections, 1, run.compared()...)}
+		run.cells = []cell{newCell(*work, *connections, 1, run.compared(*work == "http2")...)}
 		run.cells[0].paired = true
 	}
+	run.cells = slices.DeleteFunc(run.cells, func(c cell) bool { return !wanted.MatchString(c.name) })
 	if err := run.carryOut(ctx); err != nil {
 		return err
 	}
@@ -96,8 +103,11 @@ func newRun(gateways []stage.Binary, p pace, stdout io.Writer) *measurement {
 }
 
 // compared are the baseline and the binaries.
-func (m *measurement) compared() []role {
+func (m *measurement) compared(overTLS bool) []role {
 	all := []role{tuned}
+	if overTLS {
+		all[0] = tunedTLS
+	}
 	for _, b := range m.binaries {
 		all = append(all, role(b.Name))
 	}
@@ -132,6 +142,7 @@ func (m *measurement) carryOut(ctx context.Context) (err error) {
 
 // fill measures one cell. Who is not installed is left out.
 func (m *measurement) fill(ctx context.Context, players *cast, c cell) error {
+	defer players.leave()
 	var sides []*stage.Side
 	for _, r := range c.roles {
 		s, err := players.play(ctx, r, c.sessions)

@@ -27,7 +27,7 @@ func TestEveryCellHasANameOfItsOwn(t *testing.T) {
 				t.Errorf("%s has %s twice", set, c.name)
 			}
 			seen[c.name] = true
-			if c.roles[0] != tuned {
+			if c.roles[0] != tuned && c.roles[0] != tunedTLS {
 				t.Errorf("%s in %s is not held against the tuned proxy", c.name, set)
 			}
 		}

@@ -31,15 +31,23 @@ type pace struct {
 type sample struct{ cpu, redis, rate, p50, p99, p999 float64 }
 
 // measure loads the sides in turns. The first of them is what the ratios are held against.
+// A peer that fails under this load is left out, and the table says so.
 func (c *cell) measure(ctx context.Context, sides []*stage.Side, p pace) (report.Table, error) {
 	t := report.Table{Name: c.name, Title: c.work.title, Connections: c.connections, Sessions: c.sessions, Rounds: p.rounds, Round: p.round}
-	samples := make([][]sample, len(sides))
+	samples, failed := make([][]sample, len(sides)), make([]bool, len(sides))
 	for round := range p.rounds + 1 {
 		for i := range sides {
 			if round%2 == 1 { // whoever comes after a heavy one does so in every other round only
 				i = len(sides) - 1 - i
 			}
+			if failed[i] {
+				continue
+			}
 			s, err := c.sample(ctx, sides[i], p.round)
+			if failed[i] = err != nil && ctx.Err() == nil && sides[i].Peer(); failed[i] {
+				t.Failed = append(t.Failed, fmt.Sprintf("%s: %v", sides[i].Name, err))
+				continue
+			}
 			if err != nil {
 				return t, fmt.Errorf("%s: %s: %w", c.work.title, sides[i].Name, err)
 			}
@@ -49,6 +57,9 @@ func (c *cell) measure(ctx context.Context, sides []*stage.Side, p pace) (report
 		}
 	}
 	for i, s := range sides {
+		if failed[i] {
+			continue
+		}
 		row, err := summary(s, samples[i], samples[0])
 		if err != nil {
 			return t, err

@@ -24,6 +24,7 @@ type workload struct {
 func workloads() []workload {
 	return []workload{
 		{name: "json", title: "1 KiB of JSON, signed in", path: "/api/1k", size: stage.KiB, drive: load.Wrk},
+		{name: "http2", title: "1 KiB of JSON, signed in, over TLS and HTTP/2", path: "/api/1k", size: stage.KiB, drive: load.H2load},
 		{name: "json-100k", title: "100 KiB of JSON, signed in", path: "/api/100k", size: 100 * stage.KiB, drive: load.Wrk},
 		{name: "json-1m", title: "1 MiB of JSON, signed in", path: "/api/1m", size: stage.MiB, drive: load.Wrk},
 		{name: "post", title: "POST of 10 KiB, signed in", path: "/api/1k", method: "POST", body: 10 * stage.KiB, size: stage.KiB, drive: load.Wrk},

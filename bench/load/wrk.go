@@ -44,13 +44,14 @@ func Wrk(ctx context.Context, q Request, s Shape) (r Result, err error) {
 
 // wrkSummary is what the script prints; times are in microseconds.
 type wrkSummary struct {
-	Requests int64 `json:"requests"`
-	Took     int64 `json:"took"`
-	Bytes    int64 `json:"bytes"`
-	Errors   int64 `json:"errors"`
-	P50      int64 `json:"p50"`
-	P99      int64 `json:"p99"`
-	P999     int64 `json:"p999"`
+	Requests int64  `json:"requests"`
+	Took     int64  `json:"took"`
+	Bytes    int64  `json:"bytes"`
+	Errors   int64  `json:"errors"`
+	What     string `json:"what"` // went wrong
+	P50      int64  `json:"p50"`
+	P99      int64  `json:"p99"`
+	P999     int64  `json:"p999"`
 }
 
 func readWrk(out string, q Request) (r Result, err error) {
@@ -64,7 +65,7 @@ func readWrk(out string, q Request) (r Result, err error) {
 	}
 	switch {
 	case w.Errors > 0:
-		return r, fmt.Errorf("load: %d of %d requests to %s failed", w.Errors, w.Requests, q.URL)
+		return r, fmt.Errorf("load: %d of %d requests to %s failed: %s", w.Errors, w.Requests, q.URL, w.What)
 	case w.Requests == 0:
 		return r, errNothing
 	case w.Bytes/w.Requests < q.Size:

@@ -29,7 +29,8 @@ end
 function done(summary, latency)
   local e = summary.errors
   io.write(string.format(
-    'summary {"requests":%d,"took":%d,"bytes":%d,"errors":%d,"p50":%d,"p99":%d,"p999":%d}\n',
+    'summary {"requests":%d,"took":%d,"bytes":%d,"errors":%d,"what":"%d connect, %d read, %d write, %d status, %d time-out","p50":%d,"p99":%d,"p999":%d}\n',
     summary.requests, summary.duration, summary.bytes, e.connect + e.read + e.write + e.status + e.timeout,
+    e.connect, e.read, e.write, e.status, e.timeout,
     latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
 end

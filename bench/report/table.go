@@ -55,6 +55,7 @@ type Table struct {
 	Round       time.Duration `json:"round_ns"`
 	Rows        []Row         `json:"rows"`
 	Pairs       []Pair        `json:"pairs,omitempty"`
+	Failed      []string      `json:"failed,omitempty"` // who could not bear the load, and how that showed
 }
 
 // Pair holds two sides against each other, round by round.
@@ -138,6 +139,9 @@ func (t *Table) WriteText(w io.Writer) error {
 	}
 	for _, p := range t.Pairs {
 		fmt.Fprintf(&text, "%s to %s, round by round: %.3f (%.3f to %.3f)\n", p.Side, p.To, p.Ratio.Median, p.Ratio.Least, p.Ratio.Most)
+	}
+	for _, f := range t.Failed {
+		fmt.Fprintf(&text, "left out: %s\n", f)
 	}
 	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	if _, err := io.WriteString(columns, text.String()); err != nil {

@@ -12,7 +12,8 @@ import (
 
 const apacheModules = "/usr/lib/apache2/modules"
 
-// apacheConfig keeps sessions in Redis and puts the access token on every call.
+// apacheConfig keeps sessions in Redis and puts the access token on every call. It has a
+// thread for each connection: with fewer, it closes connections that could be used again.
 const apacheConfig = `ServerRoot /etc/apache2
 ServerName localhost
 PidFile %[1]s/apache.pid
@@ -25,9 +26,12 @@ User www-data
 Group www-data
 Listen %[2]s
 MaxKeepAliveRequests 0
-ServerLimit 32
-ThreadsPerChild 25
-MaxRequestWorkers 800
+ServerLimit 2
+StartServers 2
+ThreadLimit 320
+ThreadsPerChild 320
+MaxRequestWorkers 640
+MaxSpareThreads 640
 OIDCProviderMetadataURL %[3]s/.well-known/openid-configuration
 OIDCClientID %[4]s
 OIDCClientSecret %[5]s
@@ -86,7 +90,7 @@ func (st *Stage) Apache(ctx context.Context, redis *Redis) (*Side, error) {
 		return nil, err
 	}
 	s.Measured = measured(p)
-	if err := s.signIn(ctx, "/api/1k"); err != nil {
+	if err := s.signIn(ctx, st.transport(), "/api/1k"); err != nil {
 		said, _ := exec.CommandContext(ctx, "tail", "-n", "20", filepath.Join(dir, "apache.error")).Output() // told with the error
 		return nil, fmt.Errorf("signing in at %s: %w\n%s", s.Name, err, said)
 	}

@@ -50,6 +50,19 @@ func (st *Stage) Bare(ctx context.Context, tuned bool) (*Side, error) {
 	return &Side{Name: name, Origin: "http://" + address, Measured: measured(p)}, nil
 }
 
+// BareTLS starts a tuned one that ends TLS, and speaks HTTP/2.
+func (st *Stage) BareTLS(ctx context.Context) (*Side, error) {
+	pair, err := st.certificate()
+	if err != nil {
+		return nil, err
+	}
+	p, address, err := st.part(ctx, "bare", st.Upstream, "tuned", pair.cert, pair.key)
+	if err != nil {
+		return nil, err
+	}
+	return &Side{Name: Tuned, Origin: "https://" + address, Measured: measured(p)}, nil
+}
+
 // Direct is the upstream without anybody before it.
 func (st *Stage) Direct() *Side {
 	return &Side{Name: "upstream alone", Origin: st.Upstream, Measured: measured(st.upstream)}

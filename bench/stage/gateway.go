@@ -3,10 +3,10 @@ package stage
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/cloakroom-bff/cloakroom/bench/fill"
 	"github.com/cloakroom-bff/cloakroom/bench/process"
@@ -24,6 +24,8 @@ type Binary struct {
 	Sessions int
 	// Ingress opens its entrance for an ingress, too.
 	Ingress bool
+	// TLS has it end TLS itself, and speak HTTP/2.
+	TLS bool
 }
 
 // Build builds the gateway of this tree.
@@ -37,42 +39,23 @@ func (st *Stage) Build(ctx context.Context) (path string, err error) {
 }
 
 // Gateway starts a gateway and signs in. Stop ends it before the Stage.
-func (st *Stage) Gateway(ctx context.Context, b Binary) (s *Side, err error) {
+func (st *Stage) Gateway(ctx context.Context, b Binary) (*Side, error) {
 	address, err := process.FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	s = &Side{Name: b.Name, Kind: Gateway, Origin: "http://localhost:" + port}
-	idp, err := st.provider(s.Origin + "/bff/callback") //nolint:contextcheck // Close ends it
-	if err != nil {
-		return nil, err
+	_, port, _ := strings.Cut(address, ":")
+	s := &Side{Name: b.Name, Kind: Gateway, Origin: "http://localhost:" + port}
+	if b.TLS {
+		s.Origin = "https://localhost:" + port
 	}
 	dir, err := os.MkdirTemp(st.Dir, "gateway")
 	if err != nil {
 		return nil, err
 	}
-	store, key := "bolt:"+filepath.Join(dir, "sessions.db"), config.NewKey()
-	if b.Redis != nil {
-		store, s.Redis = b.Redis.URL, b.Redis.process
-	}
-	if b.Sessions > 0 {
-		s.Cookies = filepath.Join(dir, "cookies")
-		if err := st.fill(ctx, s.Cookies, fill.Filling{Store: store, Keys: []string{key}, Issuer: idp.URL, Client: Client, Sessions: b.Sessions}); err != nil {
-			return nil, err
-		}
-	}
-	text := fmt.Sprintf(gatewayConfig, s.Origin, address, idp.URL, Client, clientSecret, store, key, st.Upstream, st.Upstream, st.Files)
-	if b.Ingress {
-		ingress, err := process.FreeAddress(ctx)
-		if err != nil {
-			return nil, err
-		}
-		s.Ingress = "http://" + ingress
-		text += fmt.Sprintf("forward_auth: {listen: %q}\ntrusted_proxies: [127.0.0.0/8]\n", ingress)
+	text, err := st.configure(ctx, b, s, address, dir)
+	if err != nil {
+		return nil, err
 	}
 	file := filepath.Join(dir, "config.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -83,28 +66,63 @@ func (st *Stage) Gateway(ctx context.Context, b Binary) (s *Side, err error) {
 		return nil, err
 	}
 	s.Measured = measured(p)
-	if err := s.signIn(ctx, "/bff/login"); err != nil {
+	if err := s.signIn(ctx, st.transport(), "/bff/login"); err != nil {
 		return nil, fmt.Errorf("signing in at %s: %w\n%s", b.Name, err, p.Logged())
 	}
 	return s, nil
 }
 
-// gatewayConfig has what the smallest useful file has, and a second upstream without a login.
-const gatewayConfig = `public_url: %s
-listen: %q
+// gatewayConfig is what the smallest useful file has, and an upstream without a login.
+const gatewayConfig = `public_url: %[1]s
+listen: %[2]q
 admin: {listen: "127.0.0.1:0"}
-provider: {issuer: %q, client_id: %s, client_secret: %s}
-session: {store: %q, keys: [%q]}
+provider: {issuer: %[3]q, client_id: %[4]s, client_secret: %[5]s}
+session: {store: %[6]q, keys: [%[7]q]}
 routes:
   - path: /api/
-    upstream: %s
+    upstream: %[8]s
   - path: /public/
-    upstream: %s
+    upstream: %[8]s
     access: public
   - path: /
-    files: %s
+    files: %[9]s
     access: public
 `
+
+// configure starts the provider, fills the store, and returns the gateway's configuration.
+func (st *Stage) configure(ctx context.Context, b Binary, s *Side, address, dir string) (string, error) {
+	idp, err := st.provider(s.Origin + "/bff/callback") //nolint:contextcheck // Close ends it
+	if err != nil {
+		return "", err
+	}
+	store, key := "bolt:"+filepath.Join(dir, "sessions.db"), config.NewKey()
+	if b.Redis != nil {
+		store, s.Redis = b.Redis.URL, b.Redis.process
+	}
+	if b.Sessions > 0 {
+		s.Cookies = filepath.Join(dir, "cookies")
+		if err := st.fill(ctx, s.Cookies, fill.Filling{Store: store, Keys: []string{key}, Issuer: idp.URL, Client: Client, Sessions: b.Sessions}); err != nil {
+			return "", err
+		}
+	}
+	text := fmt.Sprintf(gatewayConfig, s.Origin, address, idp.URL, Client, clientSecret, store, key, st.Upstream, st.Files)
+	if b.TLS {
+		pair, err := st.certificate()
+		if err != nil {
+			return "", err
+		}
+		text += fmt.Sprintf("tls: {cert_file: %q, key_file: %q}\n", pair.cert, pair.key)
+	}
+	if b.Ingress {
+		ingress, err := process.FreeAddress(ctx)
+		if err != nil {
+			return "", err
+		}
+		s.Ingress = "http://" + ingress
+		text += fmt.Sprintf("forward_auth: {listen: %q}\ntrusted_proxies: [127.0.0.0/8]\n", ingress)
+	}
+	return text, nil
+}
 
 // fill puts sessions into a store and their tickets into a file.
 func (st *Stage) fill(ctx context.Context, cookies string, f fill.Filling) error {

@@ -23,6 +23,7 @@ http {
   keepalive_requests 1000000;
   client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fastcgi;
   uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
+  map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
   upstream api { server %[2]s; keepalive 512; keepalive_requests 1000000; }
   %[5]s
   server {
@@ -40,12 +41,34 @@ http {
 }
 `
 
-// mapUpgrade lets WebSockets through and keeps all other connections.
-const mapUpgrade = `map $http_upgrade $connection_upgrade { default upgrade; '' ''; }`
+// nginxServer is what differs between those that are measured.
+type nginxServer struct {
+	name   string
+	listen string // after the address
+	http   string // in the block http
+	call   string // in the location of the calls
+	server string // in the block server
+}
 
 // Nginx starts nginx with proxy_pass, which checks nothing: the floor.
 func (st *Stage) Nginx(ctx context.Context) (*Side, error) {
-	return st.nginx(ctx, "nginx proxy_pass", mapUpgrade, "", "")
+	return st.nginx(ctx, nginxServer{name: "nginx proxy_pass"})
+}
+
+// NginxTLS starts one that ends TLS, and speaks HTTP/2.
+func (st *Stage) NginxTLS(ctx context.Context) (*Side, error) {
+	pair, err := st.certificate()
+	if err != nil {
+		return nil, err
+	}
+	s, err := st.nginx(ctx, nginxServer{
+		name: "nginx proxy_pass", listen: " ssl http2",
+		http: fmt.Sprintf("ssl_certificate %s; ssl_certificate_key %s;", pair.cert, pair.key),
+	})
+	if err == nil {
+		s.Origin = strings.Replace(s.Origin, "http:", "https:", 1)
+	}
+	return s, err
 }
 
 // AuthRequest starts nginx before a gateway, which it asks about every call (auth_request).
@@ -56,13 +79,15 @@ func (st *Stage) AuthRequest(ctx context.Context, gateway *Side) (*Side, error) 
 		return nil, errors.New("stage: the gateway has no entrance for an ingress: set Binary.Ingress")
 	}
 	_, host, _ := strings.Cut(gateway.Origin, "://")
-	before := mapUpgrade + "\n  upstream gateway { server " + ingress + "; keepalive 512; keepalive_requests 1000000; }"
-	inside := `auth_request /verify;
+	s, err := st.nginx(ctx, nginxServer{
+		name: "nginx auth_request, " + gateway.Name,
+		http: "upstream gateway { server " + ingress + "; keepalive 512; keepalive_requests 1000000; }",
+		call: `auth_request /verify;
       auth_request_set $authorization $upstream_http_authorization;
       auth_request_set $cookie $upstream_http_cookie;
       proxy_set_header Authorization $authorization;
-      proxy_set_header Cookie $cookie;`
-	verify := fmt.Sprintf(`location = /verify {
+      proxy_set_header Cookie $cookie;`,
+		server: fmt.Sprintf(`location = /verify {
       internal;
       proxy_pass http://gateway/verify/nginx;
       proxy_http_version 1.1;
@@ -74,8 +99,8 @@ func (st *Stage) AuthRequest(ctx context.Context, gateway *Side) (*Side, error) 
       proxy_set_header X-Forwarded-Host %s;
       proxy_set_header X-Forwarded-Proto http;
       proxy_set_header X-Forwarded-For $remote_addr;
-    }`, host)
-	s, err := st.nginx(ctx, "nginx auth_request, "+gateway.Name, before, inside, verify)
+    }`, host),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +109,7 @@ func (st *Stage) AuthRequest(ctx context.Context, gateway *Side) (*Side, error) 
 	return s, nil
 }
 
-func (st *Stage) nginx(ctx context.Context, name, before, inside, verify string) (*Side, error) {
+func (st *Stage) nginx(ctx context.Context, n nginxServer) (*Side, error) {
 	program, err := lookFor("nginx", "/usr/sbin/nginx")
 	if err != nil {
 		return nil, err
@@ -98,13 +123,13 @@ func (st *Stage) nginx(ctx context.Context, name, before, inside, verify string)
 		return nil, err
 	}
 	_, upstream, _ := strings.Cut(st.Upstream, "://")
-	file, err := st.write(filepath.Join(filepath.Base(dir), "nginx.conf"), fmt.Sprintf(nginxConfig, dir, upstream, address, st.Files, before, inside, verify))
+	file, err := st.write(filepath.Join(filepath.Base(dir), "nginx.conf"), fmt.Sprintf(nginxConfig, dir, upstream, address+n.listen, st.Files, n.http, n.call, n.server))
 	if err != nil {
 		return nil, err
 	}
-	p, err := st.start(ctx, name, address, program, "-e", filepath.Join(dir, "nginx.error"), "-c", file)
+	p, err := st.start(ctx, n.name, address, program, "-e", filepath.Join(dir, "nginx.error"), "-c", file)
 	if err != nil {
 		return nil, err
 	}
-	return &Side{Name: name, Kind: Nginx, Origin: "http://" + address, Measured: measured(p)}, nil
+	return &Side{Name: n.name, Kind: Nginx, Origin: "http://" + address, Measured: measured(p)}, nil
 }

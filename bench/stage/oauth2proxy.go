@@ -42,7 +42,7 @@ func (st *Stage) OAuth2Proxy(ctx context.Context, redis *Redis) (*Side, error) {
 		return nil, err
 	}
 	s.Measured = measured(p)
-	if err := s.signIn(ctx, "/oauth2/start?rd=/api/1k"); err != nil {
+	if err := s.signIn(ctx, st.transport(), "/oauth2/start?rd=/api/1k"); err != nil {
 		return nil, fmt.Errorf("signing in at %s: %w\n%s", s.Name, err, p.Logged())
 	}
 	return s, nil

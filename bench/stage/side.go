@@ -31,6 +31,9 @@ type Side struct {
 	Redis    *process.Process   // that it asks, and whose cost is told beside; nil if none
 }
 
+// Peer reports whether the side is somebody else's product.
+func (s *Side) Peer() bool { return s.Kind == OAuth2Proxy || s.Kind == Apache || s.Kind == Nginx }
+
 // CPU is the processor time that the side has used so far.
 func (s *Side) CPU() (total time.Duration, err error) {
 	for _, p := range s.Measured {

@@ -16,12 +16,12 @@ import (
 // signIn walks a login as a browser does, beginning at the path that leads to the provider,
 // sees that a call then succeeds, and sets the side's cookie. What its provider has at the
 // other end is one of ours.
-func (s *Side) signIn(ctx context.Context, begin string) error {
+func (s *Side) signIn(ctx context.Context, transport http.RoundTripper, begin string) error {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Jar: jar, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Jar: jar, Transport: transport, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	login, err := untilReady(ctx, client, s.Origin+begin)
 	if err != nil {
 		return err

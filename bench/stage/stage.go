@@ -31,6 +31,7 @@ type Stage struct {
 	upstream  *process.Process
 	processes []*process.Process
 	providers []*devidp.Server
+	pair      *certificate // nil before the first
 }
 
 // New starts the upstream. The caller closes the Stage.
