@@ -12,7 +12,7 @@ func (s *surroundings) keysCommand() *cobra.Command {
 	keys := &cobra.Command{
 		Use:     "keys",
 		Short:   "Make keys",
-		Example: "  cloakroom keys new > /run/secrets/cloakroom-key",
+		Example: "  cloakroom keys new > /run/secrets/cloakroom-key\n  cloakroom keys client > registration.json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -35,6 +35,6 @@ func (s *surroundings) keysCommand() *cobra.Command {
 		},
 	}
 	fresh.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
-	keys.AddCommand(fresh)
+	keys.AddCommand(fresh, s.clientKeysCommand())
 	return keys
 }
