@@ -10,6 +10,7 @@
 //	go run ./bench -core                a dozen cells with all peers, in three minutes
 //	go run ./bench -matrix              all that docs/performance.md has, in half an hour
 //	go run ./bench page                 the same, written into docs/performance.md
+//	go run ./bench profile              cmd/cloakroom/default.pgo anew
 //	go run ./bench fill -store bolt:sessions.db -keys KEY -n 1000000 > cookies.txt
 //
 // It needs Linux, where the CPU time is read from, and wrk; for all cells also nginx,
@@ -47,6 +48,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	switch args[0] {
 	case "fill":
 		return fillCommand(ctx, args[1:], stdout)
+	case "profile":
+		return profileCommand(ctx, args[1:], stdout)
 	case "part": // of this program, which it has started itself
 		if len(args) < 3 {
 			return errors.New("which part, and at which address?")

@@ -44,6 +44,7 @@ func TestAWrongCommandLineSaysWhatToWrite(t *testing.T) {
 		{[]string{"-rounds", "0"}, "-rounds and -round are 1 and 1s at least"},
 		{[]string{"-gateway", "cloakroom"}, "write name=path"},
 		{[]string{"coer"}, "there are no other arguments"},
+		{[]string{"profile", "-each", "0s"}, "-each is 1s at least"},
 		{[]string{"fill"}, "name what to fill"},
 		{[]string{"part"}, "which part"},
 		{[]string{"part", "127.0.0.1:0", "tea"}, "no part of this program"},

@@ -26,6 +26,7 @@ import (
 type Program struct {
 	Name    string   // in errors
 	Command []string // with its arguments
+	Environ []string // added to our own
 	Log     string   // the file that gets what it prints
 	Listens string   // the host:port that it has to open before it counts as started
 }
@@ -49,6 +50,7 @@ const (
 func Start(ctx context.Context, program Program) (*Process, error) {
 	p := &Process{program: program, ended: make(chan struct{})}
 	p.cmd = exec.CommandContext(ctx, program.Command[0], program.Command[1:]...)
+	p.cmd.Env = append(p.cmd.Environ(), program.Environ...)
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(os.Interrupt) }
 	p.cmd.WaitDelay = stopWithin
 	bind(p.cmd)

@@ -15,7 +15,7 @@ func TestAProgramThatEndsIsToldWithItsLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = process.Start(t.Context(), process.Program{
-		Name: "a shell", Command: []string{"sh", "-c", "echo no such key; exit 1"},
+		Name: "a shell", Command: []string{"sh", "-c", "echo no such $THING; exit 1"}, Environ: []string{"THING=key"},
 		Log: filepath.Join(t.TempDir(), "log"), Listens: address,
 	})
 	if err == nil || !strings.Contains(err.Error(), "a shell does not listen") || !strings.Contains(err.Error(), "no such key") {

@@ -6,11 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/cloakroom-bff/cloakroom/bench/fill"
 	"github.com/cloakroom-bff/cloakroom/bench/process"
 	"github.com/cloakroom-bff/cloakroom/internal/config"
+	"github.com/cloakroom-bff/cloakroom/internal/devidp"
 )
 
 // Binary says which gateway is started, and how.
@@ -26,12 +29,17 @@ type Binary struct {
 	Ingress bool
 	// TLS has it end TLS itself, and speak HTTP/2.
 	TLS bool
+	// TokenLife is how long an access token holds. Zero means that it outlives the run.
+	TokenLife time.Duration
+	// Environ is added to its environment.
+	Environ []string
 }
 
-// Build builds the gateway of this tree.
-func (st *Stage) Build(ctx context.Context) (path string, err error) {
+// Build builds the gateway of this tree, with further flags of go build.
+func (st *Stage) Build(ctx context.Context, flags ...string) (path string, err error) {
 	path = filepath.Join(st.Dir, "cloakroom")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/cloakroom-bff/cloakroom/cmd/cloakroom").CombinedOutput()
+	args := slices.Concat([]string{"build", "-o", path}, flags, []string{"github.com/cloakroom-bff/cloakroom/cmd/cloakroom"})
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the gateway: %w\n%s", err, out)
 	}
@@ -61,7 +69,7 @@ func (st *Stage) Gateway(ctx context.Context, b Binary) (*Side, error) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	p, err := st.start(ctx, b.Name, address, b.Path, "run", "--config", file)
+	p, err := st.run(ctx, process.Program{Name: b.Name, Command: []string{b.Path, "run", "--config", file}, Environ: b.Environ, Listens: address})
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +102,9 @@ func (st *Stage) configure(ctx context.Context, b Binary, s *Side, address, dir 
 	idp, err := st.provider(s.Origin + "/bff/callback") //nolint:contextcheck // Close ends it
 	if err != nil {
 		return "", err
+	}
+	if b.TokenLife > 0 {
+		idp.Adjust(func(k *devidp.Knobs) { k.AccessTokenTTL = b.TokenLife })
 	}
 	store, key := "bolt:"+filepath.Join(dir, "sessions.db"), config.NewKey()
 	if b.Redis != nil {

@@ -49,6 +49,14 @@ func (s *Side) signIn(ctx context.Context, transport http.RoundTripper, begin st
 	return nil
 }
 
+// SignIn signs another browser in at a gateway, and returns its Cookie header. It is safe for
+// concurrent use.
+func (st *Stage) SignIn(ctx context.Context, s *Side) (cookie string, err error) {
+	other := *s
+	err = other.signIn(ctx, st.transport(), "/bff/login")
+	return other.Cookie, err
+}
+
 // untilReady begins a login until it leads to the provider, and returns where.
 func untilReady(ctx context.Context, client *http.Client, begin string) (location string, err error) {
 	again := time.NewTicker(100 * time.Millisecond)

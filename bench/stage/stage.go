@@ -77,8 +77,13 @@ func (st *Stage) Close() error {
 
 // start starts a program that listens at the address.
 func (st *Stage) start(ctx context.Context, name, address string, command ...string) (*process.Process, error) {
-	_, port, _ := strings.Cut(address, ":")
-	p, err := process.Start(ctx, process.Program{Name: name, Command: command, Log: filepath.Join(st.Dir, port+".log"), Listens: address})
+	return st.run(ctx, process.Program{Name: name, Command: command, Listens: address})
+}
+
+func (st *Stage) run(ctx context.Context, program process.Program) (*process.Process, error) {
+	_, port, _ := strings.Cut(program.Listens, ":")
+	program.Log = filepath.Join(st.Dir, port+".log")
+	p, err := process.Start(ctx, program)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,9 @@ func (s *surroundings) runCommand() *cobra.Command {
 			"stays for its open connections, for drain.restart at most; if it fails, this one goes on.",
 		Example: "  cloakroom run --config /etc/cloakroom/config.yaml",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return s.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return profiled(func() error { return s.run(cmd.Context()) })
+		},
 	})
 }
 

@@ -1,0 +1,6 @@
+//go:build !profile
+
+package main
+
+// profiled runs run. With the build tag profile it also writes a CPU profile.
+func profiled(run func() error) error { return run() }
