@@ -5,7 +5,6 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 )
 
@@ -58,9 +57,14 @@ func floorUnder(limit int64) int64 {
 }
 
 // isSet reports whether the environment has a value for a variable.
-func isSet(env []string, variable string) bool {
-	return slices.ContainsFunc(env, func(pair string) bool {
-		name, value, _ := strings.Cut(pair, "=")
-		return name == variable && value != ""
-	})
+func isSet(env []string, variable string) bool { return valueOf(env, variable) != "" }
+
+// valueOf is the value that the environment has for a variable; empty if it has none.
+func valueOf(env []string, variable string) string {
+	for _, pair := range env {
+		if name, value, _ := strings.Cut(pair, "="); name == variable {
+			return value
+		}
+	}
+	return ""
 }

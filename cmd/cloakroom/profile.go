@@ -10,8 +10,8 @@ import (
 
 // profiled runs run and writes its CPU profile into the file that CPU_PROFILE names.
 // `go run ./bench profile` builds such a binary, to make default.pgo; no other has this.
-func profiled(run func() error) error {
-	f, err := os.Create(os.Getenv("CPU_PROFILE"))
+func profiled(env []string, run func() error) error {
+	f, err := os.Create(valueOf(env, "CPU_PROFILE"))
 	if err != nil {
 		return err
 	}

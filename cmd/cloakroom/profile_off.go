@@ -3,4 +3,4 @@
 package main
 
 // profiled runs run. With the build tag profile it also writes a CPU profile.
-func profiled(run func() error) error { return run() }
+func profiled(_ []string, run func() error) error { return run() }

@@ -33,7 +33,7 @@ func (s *surroundings) runCommand() *cobra.Command {
 		Example: "  cloakroom run --config /etc/cloakroom/config.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return profiled(func() error { return s.run(cmd.Context()) })
+			return profiled(s.env, func() error { return s.run(cmd.Context()) })
 		},
 	})
 }
