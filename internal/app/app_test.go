@@ -110,7 +110,13 @@ routes:
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
-	cfg, _, err := config.Load(file, h.environ)
+	h.run()
+}
+
+// run runs the gateway on the file that is there.
+func (h *house) run() {
+	h.t.Helper()
+	cfg, _, err := config.Load(filepath.Join(h.dir, "config.yaml"), h.environ)
 	if err != nil {
 		h.t.Fatal(err)
 	}
