@@ -129,7 +129,7 @@ func (t turnstile) enter(ctx context.Context) error {
 	case t <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return problem(StoreUnavailable, fmt.Errorf("proxy: %d logout tokens were before it for %s", cap(t), logoutWait))
+		return problem(StoreUnavailable, fmt.Errorf("proxy: %d others were before it for %s", cap(t), logoutWait))
 	}
 }
 

@@ -71,9 +71,9 @@ type party struct {
 	sessions map[string]*session.Session
 }
 
-func newParty(t testing.TB) *party {
+func newParty(t testing.TB, adjust ...func(*Config)) *party {
 	t.Helper()
-	p := &party{house: newHouse(t), sessions: map[string]*session.Session{}}
+	p := &party{house: newHouse(t, adjust...), sessions: map[string]*session.Session{}}
 	known := map[session.ID]bool{}
 	signIn := func(name, login string, b *browser) {
 		b.signIn(t, login, "/")

@@ -65,6 +65,11 @@ type Config struct {
 	// must not block.
 	ObserveStream func(kind StreamKind, change int)
 
+	// Signals says whose security events are taken; the zero value takes none.
+	Signals Signals
+	// Signalled, if set, is told of every security event that was taken. It must not block.
+	Signalled func(Signal)
+
 	// Refused, if set, is told of the requests that the audit trail wants to know of, beside
 	// Observe. It must not block.
 	Refused func(Refusal)

@@ -54,6 +54,7 @@ type Gateway struct {
 	own     map[string]map[string]endpoint // endpoint's path below base → method → handler
 	logins  *logins
 	logouts turnstile // before the back-channel logout
+	signals turnstile // before the security events
 	guesses *guesses  // at ExplainToken
 	streams *streams
 	signer  signer
@@ -84,6 +85,9 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	maps.Copy(g.own, helper)
+	if g.cfg.Signals.Receiver != nil {
+		g.own["/signals"] = map[string]endpoint{http.MethodPost: g.securityEvents}
+	}
 	if g.pages, err = newPages(originOf(g.cfg.Provider.Issuer())); err != nil {
 		return nil, err
 	}

@@ -94,6 +94,7 @@ type Problem struct {
 	demand map[string]string // what the login that mends it has to ask for
 
 	oauth  string      // error code of a protocol whose callers are machines (RFC 6749 §5.2); empty: none
+	event  string      // error code of a security event that was pushed (RFC 8935 §2.4); empty: it is none
 	status int         // in the place of the code's; zero: the code's
 	header http.Header // of the answer, beside what all have
 }
@@ -247,15 +248,20 @@ func (g *Gateway) fail(x *exchange, r *http.Request, err error) {
 	if p.ClearTicket {
 		g.clearTicket(x)
 	}
-	if p.oauth == "" && classify(r).page {
+	media := "application/problem+json"
+	switch {
+	case p.event != "":
+		media = "application/json" // RFC 8935 §2.3
+		h.Set("Content-Language", "en")
+	case p.oauth == "" && classify(r).page:
 		x.err = errors.Join(x.err, g.pages.problem(x, g, p))
 		return
 	}
-	x.err = errors.Join(x.err, encodeJSON(x, "application/problem+json", status, body(p, status)))
+	x.err = errors.Join(x.err, encodeJSON(x, media, status, body(p, status)))
 }
 
-// problemBody is the JSON of an error (RFC 9457 §3); where OAuth has a form for it, it is
-// that, too.
+// problemBody is the JSON of an error (RFC 9457 §3); where OAuth or the delivery of security
+// events have a form for it, it is that, too.
 type problemBody struct {
 	Type     string `json:"type"`
 	Title    string `json:"title"`
@@ -265,12 +271,17 @@ type problemBody struct {
 	LoginURL string `json:"login_url,omitempty"`
 	Error    string `json:"error,omitempty"`
 	Reason   string `json:"error_description,omitempty"`
+	Err      string `json:"err,omitempty"`
+	Says     string `json:"description,omitempty"`
 }
 
 func body(p *Problem, status int) problemBody {
-	b := problemBody{"about:blank", http.StatusText(status), status, p.Code, p.Detail, p.LoginURL, p.oauth, ""}
+	b := problemBody{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: p.Code, Detail: p.Detail, LoginURL: p.LoginURL, Error: p.oauth, Err: p.event}
 	if p.oauth != "" {
 		b.Reason = p.Detail
+	}
+	if p.event != "" {
+		b.Says = p.Detail
 	}
 	return b
 }

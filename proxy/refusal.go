@@ -28,6 +28,7 @@ type RefusalKind string
 const (
 	LoginRefused  RefusalKind = "login_refused"  // a callback that made no session
 	LogoutRefused RefusalKind = "logout_refused" // a logout token that is no good, or was used
+	SignalRefused RefusalKind = "signal_refused" // a security event that is no good
 	CSRFBlocked   RefusalKind = "csrf_blocked"   // a request that a page of ours cannot have sent
 )
 
@@ -40,6 +41,8 @@ func (g *Gateway) tellRefusal(x *exchange, r *http.Request, p *Problem) {
 		g.refused(r, LoginRefused, x.name, p)
 	case p.Code == BadRequest && x.name == ownRoute && x.path == g.base+"/backchannel-logout":
 		g.refused(r, LogoutRefused, x.name, p)
+	case p.Code == BadRequest && x.name == ownRoute && x.path == g.base+"/signals":
+		g.refused(r, SignalRefused, x.name, p)
 	}
 }
 

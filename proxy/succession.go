@@ -4,11 +4,12 @@ package proxy
 func (g *Gateway) succeed(before *Gateway) {
 	g.ways = &ways{pools: pools{}, transports: transports{}, proofs: &proofs{now: g.cfg.Now}, before: &ways{}}
 	if before == nil {
-		g.logins, g.logouts, g.guesses = &logins{}, make(turnstile, logoutsAtOnce), &guesses{}
+		g.logins, g.guesses = &logins{}, &guesses{}
+		g.logouts, g.signals = make(turnstile, logoutsAtOnce), make(turnstile, logoutsAtOnce)
 		g.streams = &streams{observe: g.cfg.ObserveStream, leaving: make(chan struct{})}
 		return
 	}
-	g.logins, g.logouts, g.guesses, g.streams = before.logins, before.logouts, before.guesses, before.streams
+	g.logins, g.logouts, g.signals, g.guesses, g.streams = before.logins, before.logouts, before.signals, before.guesses, before.streams
 	g.ways.before, g.ways.proofs = before.ways, before.ways.proofs
 }
 

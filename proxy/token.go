@@ -43,6 +43,9 @@ func (g *Gateway) fetch(ctx context.Context, x *exchange, rt *route) error {
 	var at session.AccessToken
 	var err error
 	if x.who != nil {
+		if err = x.who.UpToDate(ctx); err != nil {
+			return err
+		}
 		if x.kind == UserToken {
 			if at, err = x.who.Token(ctx, rt.Target); err != nil {
 				return err

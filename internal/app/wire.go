@@ -304,6 +304,7 @@ func (a *App) sessionTerms(cfg *config.Config, provider *oidc.Client) (session.C
 		KeepTokens: !cfg.Provider.RevokeOnLogout,
 		SoleOwner:  s.Store.URL.IsZero() && a.alone,
 		StoreGrace: s.StoreGrace, CacheBytes: s.Cache, Rate: s.Refresh.Rate.PerSecond(),
+		ByEmail: cfg.Signals.Issuer != "", // security events may know users by their address
 	}, nil
 }
 
@@ -328,6 +329,10 @@ func newGateway(cfg *config.Config, a *App, provider *oidc.Client, after *proxy.
 	if err != nil {
 		return nil, fmt.Errorf("provider.client_key_file: %w", err)
 	}
+	signals, err := newSignals(&cfg.Signals, provider)
+	if err != nil {
+		return nil, fmt.Errorf("signals: %w", err)
+	}
 	known, _ := preset.Find(cfg.Provider.Preset) // the zero Preset knows nothing
 	return proxy.New(proxy.Config{
 		PublicURL: cfg.PublicURL, BasePath: cfg.BasePath, PostLogoutURL: cfg.PostLogoutURL,
@@ -339,6 +344,7 @@ func newGateway(cfg *config.Config, a *App, provider *oidc.Client, after *proxy.
 		ClaimsChallenges: known.ClaimsChallenges, ClientKeys: published,
 		Sessions: a.sessions, Provider: provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout, After: after,
 		ExplainToken: session.Token(cfg.Admin.Token.Reveal()), Explained: a.audit.Explained,
+		Signals: signals, Signalled: a.signalled,
 		Observe: a.metrics.Request, ObserveStream: a.metrics.Stream, Refused: a.audit.Refused,
 		Tracer: a.following(), Log: a.log,
 	})

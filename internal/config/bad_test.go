@@ -57,6 +57,11 @@ var mistakes = []struct{ name, old, new, want string }{
 	{"no keys", `["${file:key}"]`, "[]", "7:3: session.keys: has no key: write one that `cloakroom keys new` made, best as ${file:PATH}"},
 	{"no upstream", "    upstream: http://orders:9000\n", "", "9:5: routes[0].upstream: is missing: write upstream: http://… or files: ./…"},
 	{"no path", "path: /api/\n    upstream", "upstream", "9:5: routes[0].path: is missing: write path: /api/"},
+	{"events of nobody", "routes:", "signals: {audience: [x]}\nroutes:", "8:11: signals.audience: counts for nothing without signals.issuer: write the transmitter's issuer, too"},
+	{"an event that is misspelt", "routes:", "signals: {issuer: \"https://x\", events: {session-revokd: end}}\nroutes:", "8:57: signals.events.session-revokd: is no event that is known here: did you mean session-revoked?"},
+	{"an event of nobody's", "routes:", "signals: {issuer: \"https://x\", events: {verification: end}}\nroutes:", "8:55: signals.events.verification: is no event that is known here: write the last part of its URI, such as session-revoked"},
+	{"an effect of nobody's", "routes:", "signals: {issuer: \"https://x\", events: {session-revoked: kill}}\nroutes:", `8:58: signals.events.session-revoked: "kill" is not known: write end, refresh or ignore`},
+	{"a transmitter in the clear", "routes:", "signals: {issuer: \"http://x\"}\nroutes:", `8:19: signals.issuer: "http://x" is http, which anybody on the way can read: write https (http is for loopback hosts only)`},
 	{"no openid", "  issuer", "  scopes: [profile]\n  issuer", "3:3: provider.scopes: openid is missing: without it there is no ID token, write it in front"},
 
 	// Addresses.

@@ -17,6 +17,7 @@ func (r *reader) check(c *Config) {
 	r.checkIssuers(&c.Provider)
 	r.checkPreset(c)
 	r.checkSession(c)
+	r.checkSignals(&c.Signals)
 	r.checkRoutes(c)
 	r.checkBound(c)
 }

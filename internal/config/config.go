@@ -52,6 +52,7 @@ type Config struct {
 	CORS           CORS
 	Provider       Provider
 	Session        Session
+	Signals        Signals
 	Routes         []Route
 	Log            Log
 	Telemetry      Telemetry

@@ -47,6 +47,7 @@ func (c *Config) keys() []key {
 		}, nil, "", "Pages at another origin than public_url."},
 		{"provider", c.Provider.keys(), nil, "", "The OpenID provider."},
 		{"session", c.Session.keys(), nil, "", "Where sessions live and for how long."},
+		{"signals", c.Signals.keys(), nil, "", "Security events that a transmitter pushes to /bff/signals."},
 		{"routes", series[Route]{&c.Routes, func(rt *Route) field { return rt.keys() }, false}, nil, "[{path: /, upstream: \"http://localhost:3000\"}]", "Which requests go where. The longest path wins; the query plays no part."},
 		{"log", group{
 			{"level", logLevel(&c.Log.Level), "info", "", "The least level that is logged."},

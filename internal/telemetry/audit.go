@@ -103,11 +103,22 @@ func actor(why session.Reason) string {
 // Refused writes that a request was refused.
 func (a *Audit) Refused(r proxy.Refusal) {
 	level := slog.LevelInfo
-	if r.Kind == proxy.CSRFBlocked {
+	if r.Kind == proxy.CSRFBlocked || r.Kind == proxy.SignalRefused {
 		level = slog.LevelWarn
 	}
 	attrs := []slog.Attr{slog.String("code", string(r.Code)), slog.String("method", r.Method), slog.String("route", r.Route)}
 	a.write(context.Background(), level, string(r.Kind), append(append(attrs, ofDevice(r.Device)...), ofError(r.Err), slog.String(traceKey, r.Trace))...)
+}
+
+// Signal writes what came of a security event.
+func (a *Audit) Signal(s proxy.Signal) {
+	level := slog.LevelInfo
+	if s.Outcome == proxy.SignalFailed {
+		level = slog.LevelWarn
+	}
+	a.write(context.Background(), level, "signal",
+		slog.String("type", s.Type), slog.String("transmitter", s.Issuer), slog.String("jti", s.Token),
+		slog.String("outcome", string(s.Outcome)), slog.Int("sessions", s.Sessions), ofError(s.Err), slog.String(traceKey, s.Trace))
 }
 
 // Act is what an operator did over the admin listener, or asked of the gateway.

@@ -10,6 +10,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"net/http"
 	"runtime"
 	"time"
@@ -40,6 +41,7 @@ type Metrics struct {
 	ended          *prometheus.CounterVec
 	revocations    *prometheus.CounterVec
 	locked         prometheus.Counter
+	signals        *prometheus.CounterVec
 	providerCalls  *prometheus.CounterVec
 	providerTimes  *prometheus.HistogramVec
 	providerReady  prometheus.Gauge
@@ -88,6 +90,9 @@ func NewMetrics(version string) *Metrics {
 		locked: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cloakroom_records_locked_total", Help: "Attempts to open a session record that no key of session.keys opens. Nobody is signed out by it; look at the keys.",
 		}),
+		signals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cloakroom_signals_total", Help: "Security events that were taken, by kind (other: not known here) and outcome.",
+		}, []string{"event", "outcome"}),
 		providerCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cloakroom_provider_calls_total", Help: "Calls to the provider, by endpoint and outcome.",
 		}, []string{"endpoint", "outcome"}),
@@ -119,7 +124,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	info.Set(1)
 	m.registry.MustRegister(
-		m.requests, m.requestTimes, m.errors, m.replays, m.streams, m.refreshes, m.refreshTimes, m.begun, m.ended, m.revocations, m.locked,
+		m.requests, m.requestTimes, m.errors, m.replays, m.streams, m.refreshes, m.refreshTimes, m.begun, m.ended, m.revocations, m.locked, m.signals,
 		m.providerCalls, m.providerTimes, m.storeCalls, m.storeTimes, m.providerReady, m.storeReachable, m.reloaded, info,
 	)
 	// Those of the runtime and the process, too, are told apart from another program's.
@@ -183,6 +188,11 @@ func (m *Metrics) Session(e session.Event) {
 	case session.Locked:
 		m.locked.Inc()
 	}
+}
+
+// Signal counts a security event that was taken.
+func (m *Metrics) Signal(s proxy.Signal) {
+	m.signals.WithLabelValues(cmp.Or(s.Name, "other"), string(s.Outcome)).Inc()
 }
 
 // ProviderCall counts a call to the provider.
