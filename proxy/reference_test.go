@@ -101,7 +101,7 @@ func TestEveryEndpointIsInTheReference(t *testing.T) {
 		}
 	}
 	made := map[string]bool{}
-	for path, methods := range newHouse(t).gateway.own {
+	for path, methods := range newTower(t).gateway.own {
 		for method := range methods {
 			if method != http.MethodHead {
 				made[method+" "+path] = true
