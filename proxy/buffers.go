@@ -24,6 +24,16 @@ func (b *buffers) of(length int64) *bufferPool {
 	return &b.small
 }
 
+// after returns the pool for what follows a read of n bytes, in a body of this length. One
+// whose length is not known may come in a flood or in drops: an open stream that says little
+// holds little.
+func (b *buffers) after(n int, length int64) *bufferPool {
+	if length < 0 {
+		length = int64(n) + 1
+	}
+	return b.of(length)
+}
+
 // bufferPool keeps buffers of one size.
 type bufferPool struct {
 	size int

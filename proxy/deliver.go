@@ -88,7 +88,7 @@ func (g *Gateway) copyBody(x *exchange, res *http.Response) error {
 	}
 	pool := g.buffers.of(res.ContentLength)
 	buf := pool.get()
-	defer pool.put(buf)
+	defer func() { pool.put(buf) }()
 	flush := func() error { return nil }
 	if res.ContentLength < 0 {
 		flush = http.NewResponseController(x).Flush
@@ -110,6 +110,10 @@ func (g *Gateway) copyBody(x *exchange, res *http.Response) error {
 			return err
 		}
 		_ = flush() // likewise
+		if next := g.buffers.after(n, res.ContentLength); next != pool {
+			pool.put(buf)
+			pool, buf = next, next.get()
+		}
 	}
 }
 
