@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func newRing(t *testing.T, b ...byte) *Keyring {
+func newRing(t testing.TB, b ...byte) *Keyring {
 	t.Helper()
 	var secrets [][]byte
 	for _, b := range b {
