@@ -51,6 +51,7 @@ var house = []room{
 	{"internal/dpop", nil, "two servers hear the same proofs, so it knows neither who asks nor what for"},
 	{"internal/outbound", nil, "it sends what it is given, and does not ask why"},
 	{"internal/handover", nil, "it passes sockets on, whatever is served on them"},
+	{"internal/inbound", []string{"internal/framing", "golang.org/x/net/..."}, "it serves a handler, and does not ask what that does"},
 	{"internal/framing", nil, "it sees bytes of connections, and must judge them alike whoever serves"},
 	{"internal/secret", nil, "everybody may hold a secret, so a secret knows nobody"},
 	{"internal/clientkey", []string{"github.com/go-jose/go-jose/v4/..."}, "keys are read and put to use; what for is the caller's"},

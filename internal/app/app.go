@@ -21,6 +21,7 @@ import (
 
 	"github.com/cloakroom-bff/cloakroom/internal/framing"
 	"github.com/cloakroom-bff/cloakroom/internal/handover"
+	"github.com/cloakroom-bff/cloakroom/internal/inbound"
 	"github.com/cloakroom-bff/cloakroom/internal/telemetry"
 	"github.com/cloakroom-bff/cloakroom/session"
 )
@@ -40,9 +41,9 @@ type App struct {
 	now      atomic.Pointer[generation]
 	shapes   shapes // of connections to upstreams; they outlive generations
 
-	public    *http.Server
-	ingress   *http.Server // asked by front proxies
-	admin     *http.Server
+	public    *inbound.Server
+	ingress   *inbound.Server // asked by front proxies
+	admin     *inbound.Server
 	onPublic  net.Listener
 	onIngress net.Listener // nil: nobody asks
 	onAdmin   net.Listener
@@ -98,8 +99,8 @@ func server(h http.Handler, log *slog.Logger) *http.Server {
 }
 
 // server is a server whose connections are counted, and come to an end when the process leaves.
-func (a *App) server(h http.Handler) *http.Server {
-	s := server(a.lastAnswer(h), a.log)
+func (a *App) server(h http.Handler) *inbound.Server {
+	s := &inbound.Server{Server: server(a.lastAnswer(h), a.log), Changed: a.conns.count}
 	s.ConnState = a.conns.follow
 	return s
 }
@@ -161,8 +162,8 @@ func (a *App) stay(ctx context.Context, failed <-chan error) error {
 }
 
 // serve serves on a listener whose messages have one reading.
-func (a *App) serve(ctx context.Context, s *http.Server, l net.Listener) error {
-	return s.Serve(framing.Listen(ctx, l, framing.Config{
+func (a *App) serve(ctx context.Context, s *inbound.Server, l net.Listener) error {
+	return s.Serve(framing.Listen(ctx, l, framing.Config{ //nolint:contextcheck // a request outlives ctx: it ends with its connection
 		TLS: s.TLSConfig, Most: a.most, Log: a.log,
 		Answer: func(r framing.Refusal) []byte { return a.now.Load().gateway.Unreadable(r.Status, r.Reason) },
 	}))
@@ -188,7 +189,7 @@ func (a *App) drain(ctx context.Context) error {
 }
 
 // shutdown lets a server's requests end until ctx does, and then cuts them.
-func (a *App) shutdown(ctx context.Context, s *http.Server) error {
+func (a *App) shutdown(ctx context.Context, s *inbound.Server) error {
 	err := s.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		a.log.Warn("some requests did not end in time; their connections are closed", "waited", a.now.Load().cfg.Drain.Stop.String())

@@ -17,12 +17,10 @@ type connections struct {
 	empty chan struct{} // guarded by mu: closed when none is open; nil until somebody waits
 }
 
-// follow is for http.Server.ConnState.
+// follow is for http.Server.ConnState. That a connection is open was counted before.
 func (t *connections) follow(c net.Conn, state http.ConnState) {
 	framing.Follow(c, state)
 	switch state {
-	case http.StateNew:
-		t.count(1)
 	case http.StateHijacked, http.StateClosed:
 		t.count(-1)
 	}

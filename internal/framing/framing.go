@@ -18,6 +18,7 @@
 package framing
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math"
@@ -31,6 +32,7 @@ import (
 type Conn struct {
 	net.Conn
 	scanner scanner
+	again   []byte // what somebody has read and put back
 	left    []byte // of what no message may have, still to be read
 	spoilt  bool   // after that comes nothing
 
@@ -50,13 +52,17 @@ const spoiler = "\x00\r\n\r\n"
 
 // Read implements io.Reader.
 func (c *Conn) Read(p []byte) (int, error) {
+	if n := copy(p, c.again); n > 0 {
+		c.again = c.again[n:]
+		return n, nil
+	}
 	if c.spoilt {
 		return c.readSpoiler(p)
 	}
 	if len(p) == 1 && c.answering && c.presence.leave != nil && c.scanner.between() {
 		// The server reads ahead, to hear when the client leaves. It asks for nothing else in
 		// so small a piece here; a read without result ends its interest.
-		c.wait()
+		c.Wait()
 		return 0, nil
 	}
 	n, err := c.presence.rest(p)
@@ -75,6 +81,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Unread puts p back in front of what is still to be read. It is for whoever has looked at a
+// connection and gives it on.
+func (c *Conn) Unread(p []byte) { c.again = append(bytes.Clone(p), c.again...) }
 
 // read reads from the network.
 func (c *Conn) read(p []byte) (int, error) {
@@ -177,9 +187,9 @@ func Follow(c net.Conn, state http.ConnState) {
 		own.silent = true
 	case http.StateIdle:
 		own.silent = true
-		own.attend()
+		own.Attend()
 	case http.StateHijacked:
 		own.silent, own.scanner.state = false, theirs
-		own.attend()
+		own.Attend()
 	}
 }

@@ -41,8 +41,8 @@ func Context(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// wait notes that the client waits for an answer.
-func (c *Conn) wait() {
+// Wait notes that the client waits for an answer.
+func (c *Conn) Wait() {
 	p := &c.presence
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,14 +86,14 @@ func (c *Conn) look() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err != nil && p.waits { // Else it was attend that ended the read.
+	if err != nil && p.waits { // Else it was Attend that ended the read.
 		p.err = err
 		p.leave()
 	}
 }
 
-// attend ends the wait: the server reads again.
-func (c *Conn) attend() {
+// Attend ends the wait: somebody is about to read.
+func (c *Conn) Attend() {
 	p := &c.presence
 	p.mu.Lock()
 	p.waits = false
