@@ -52,12 +52,15 @@ func (s *Server) Serve(l net.Listener) error {
 	if !s.listen(rest) {
 		return http.ErrServerClosed
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.Server.Serve(rest) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = s.Server.Serve(rest) // it ends with the listener, which is ours
+	}()
 	if err := s.accept(l, rest); !s.leaving.Load() {
 		return err
 	}
-	_ = <-served // http.ErrServerClosed, or that rest is closed
+	<-served
 	return http.ErrServerClosed
 }
 
