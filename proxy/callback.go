@@ -14,9 +14,6 @@ import (
 )
 
 const (
-	// maxCallbackQuery bounds the query of a callback, in bytes. Codes and states are
-	// long at some providers.
-	maxCallbackQuery = 16 << 10
 	// finishWait bounds what follows a good callback: exchange, keys, store.
 	finishWait = 30 * time.Second
 	// revokeWait bounds the revocation of a grant that could not be kept.
@@ -34,7 +31,7 @@ const (
 // is used up, durably, before the code is presented. So a forged or repeated callback
 // costs the provider nothing.
 func (g *Gateway) callback(w http.ResponseWriter, r *http.Request) error {
-	answer, err := readAnswer(r)
+	answer, err := g.readAnswer(r)
 	if err != nil {
 		return err
 	}
@@ -52,7 +49,7 @@ func (g *Gateway) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return g.staleCallback(w, r, answer, st, err)
 	}
-	if err := g.cfg.Provider.CheckIssuer(r.Context(), answer.iss, answer.issPresent); err != nil {
+	if err := g.checkAnswer(r.Context(), answer); err != nil {
 		return g.notLoggedIn(w, r, a, g.loginProblem(st, a, err))
 	}
 	if answer.error != "" {
@@ -261,38 +258,4 @@ func (g *Gateway) loginProblem(st state, a *attempt, err error) error {
 		p.Detail = "The sign-in did not succeed. Please start it again."
 	}
 	return p
-}
-
-// answer is an authorization response (RFC 6749 §4.1.2).
-type answer struct {
-	state, code, iss, error, description, sessionState string
-	issPresent                                         bool
-	stale                                              bool // our own mark: the hop of a stale callback
-}
-
-// readAnswer parses the query of a callback. Unknown parameters are ignored; of the known
-// ones two of a kind are refused, since two readers might choose differently.
-func readAnswer(r *http.Request) (*answer, error) {
-	const malformed = "This is not the answer of a sign-in service. Please start the sign-in again."
-	if len(r.URL.RawQuery) > maxCallbackQuery {
-		return nil, badRequest(malformed)
-	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, badRequest(malformed)
-	}
-	for _, name := range []string{"state", "code", "iss", "error", "error_description", "session_state", "stale"} {
-		if len(query[name]) > 1 {
-			return nil, badRequest(malformed)
-		}
-	}
-	a := &answer{
-		state: query.Get("state"), code: query.Get("code"), iss: query.Get("iss"), error: query.Get("error"),
-		description: query.Get("error_description"), sessionState: query.Get("session_state"),
-		issPresent: query.Has("iss"), stale: query.Has("stale"),
-	}
-	if a.state == "" || a.code == "" && a.error == "" && !a.stale {
-		return nil, badRequest(malformed)
-	}
-	return a, nil
 }

@@ -112,9 +112,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 // endpoints is the table of the gateway's own endpoints below the base path.
 func (g *Gateway) endpoints() map[string]map[string]endpoint {
+	callback := map[string]endpoint{http.MethodGet: g.callback}
+	if g.cfg.Provider.AnswersByPost() {
+		callback[http.MethodPost] = g.postedCallback
+	}
 	return map[string]map[string]endpoint{
 		"/login":     {http.MethodGet: g.login},
-		"/callback":  {http.MethodGet: g.callback},
+		"/callback":  callback,
 		"/user":      {http.MethodGet: g.user},
 		"/session":   {http.MethodGet: g.session},
 		"/refresh":   {http.MethodPost: g.refresh},

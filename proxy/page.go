@@ -23,9 +23,10 @@ type pages struct {
 	style     template.CSS
 	script    template.JS // of the list of sessions
 
-	// Content-Security-Policy of a page that runs no script and that nobody frames, of the
-	// list of sessions, and of the page that the provider frames.
-	still, lively, framed string
+	// Content-Security-Policy of a page that runs no script and that nobody frames, of one
+	// that pages of ours may frame, of the list of sessions, and of the page that the provider
+	// frames.
+	still, within, lively, framed string
 }
 
 // newPages reads the pages. provider is the origin that may frame one of them.
@@ -50,6 +51,7 @@ func newPages(provider string) (*pages, error) {
 		style:     template.CSS(style), //nolint:gosec // our own file
 		script:    template.JS(script), //nolint:gosec // our own file
 		still:     policy + "frame-ancestors 'none'",
+		within:    policy + "frame-ancestors 'self'",
 		lively:    policy + "script-src " + hashSource(script) + "; connect-src 'self'; frame-ancestors 'none'",
 		framed:    policy + "frame-ancestors " + provider,
 	}, nil
@@ -177,8 +179,12 @@ func words(c Code) (title, advice string) {
 //
 // It has no Cross-Origin-Opener-Policy: a sign-in in a window of its own comes through here,
 // and would lose the page that opened it and waits for its word.
-func (g *Gateway) hop(w http.ResponseWriter, _ *http.Request, target string) error {
+func (g *Gateway) hop(w http.ResponseWriter, r *http.Request, target string) error {
 	g.ownHeaders(w.Header())
+	policy := g.pages.still
+	if framed(r) { // a silent login, in a page of ours
+		policy = g.pages.within
+	}
 	to := html.EscapeString(target)
-	return write(w, http.StatusOK, g.pages.still, fmt.Appendf(nil, g.pages.hopPage, g.pages.style, to))
+	return write(w, http.StatusOK, policy, fmt.Appendf(nil, g.pages.hopPage, g.pages.style, to))
 }

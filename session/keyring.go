@@ -118,15 +118,31 @@ type Box struct{ codecs []*securecookie.SecureCookie }
 type boxKind struct {
 	purpose string
 	ttl     time.Duration
+	most    int // bytes of a sealed value
 }
 
+// Bounds of what a box seals, in bytes of the sealed value.
+const (
+	inCookie  = 4 << 10
+	inAddress = 16 << 10
+)
+
 // Box returns the box for values of this purpose that live for ttl at most. It is made once.
+// Nothing longer than a cookie is sealed.
 func (k *Keyring) Box(purpose string, ttl time.Duration) (*Box, error) {
-	kind := boxKind{purpose, ttl}
+	return k.box(boxKind{purpose, ttl, inCookie})
+}
+
+// AddressBox returns a box for values that travel in addresses, and may have 16 KiB there.
+func (k *Keyring) AddressBox(purpose string, ttl time.Duration) (*Box, error) {
+	return k.box(boxKind{purpose, ttl, inAddress})
+}
+
+func (k *Keyring) box(kind boxKind) (*Box, error) {
 	if b, ok := k.boxes.Load(kind); ok {
 		return b.(*Box), nil
 	}
-	b, err := k.newBox(purpose, ttl)
+	b, err := k.newBox(kind)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +150,8 @@ func (k *Keyring) Box(purpose string, ttl time.Duration) (*Box, error) {
 	return made.(*Box), nil
 }
 
-func (k *Keyring) newBox(purpose string, ttl time.Duration) (*Box, error) {
+func (k *Keyring) newBox(kind boxKind) (*Box, error) {
+	purpose, ttl := kind.purpose, kind.ttl
 	if ttl < time.Second {
 		return nil, fmt.Errorf("session: a box for %s that lives for %v: one second is the least", purpose, ttl)
 	}
@@ -150,7 +167,7 @@ func (k *Keyring) newBox(purpose string, ttl time.Duration) (*Box, error) {
 		}
 		// The library's own limit of 30 days must not end what lives longer.
 		b.codecs = append(b.codecs, securecookie.New(mac, block).
-			SetSerializer(securecookie.NopEncoder{}).MaxAge(int(ttl/time.Second)))
+			SetSerializer(securecookie.NopEncoder{}).MaxAge(int(ttl/time.Second)).MaxLength(kind.most))
 	}
 	return b, nil
 }

@@ -54,15 +54,20 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthRequest) (string, e
 	if err != nil {
 		return "", err
 	}
-	form := c.authorizationRequest(a, params)
 	pushed, err := c.pushes(m)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case pushed:
-		if form, err = c.push(ctx, m, form, a.Admit); err != nil {
-			return "", err
-		}
+	}
+	form := c.authorizationRequest(a, params)
+	signs, err := c.signsRequests(m)
+	if err == nil && signs {
+		form, err = c.requestObject(m, form, pushed)
+	}
+	if err == nil && pushed {
+		form, err = c.push(ctx, m, form, a.Admit)
+	}
+	if err != nil {
+		return "", err
 	}
 	return withQuery(m.AuthorizationEndpoint, form), nil
 }
@@ -85,6 +90,9 @@ func (c *Client) authorizationRequest(a AuthRequest, params map[string]string) u
 		"nonce":                 {a.Nonce},
 		"code_challenge":        {oauth2.S256ChallengeFromVerifier(a.Verifier)},
 		"code_challenge_method": {"S256"},
+	}
+	if c.cfg.ResponseMode != Query { // which is the default of a code
+		form.Set("response_mode", string(c.cfg.ResponseMode))
 	}
 	if c.cfg.Audience != "" {
 		form.Set("audience", c.cfg.Audience)

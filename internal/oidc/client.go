@@ -74,6 +74,10 @@ type Config struct {
 	AuthorizeParams   map[string]string
 
 	PAR Usage // of pushed authorization requests, RFC 9126
+	JAR Usage // of signed request objects, RFC 9101; the first of ClientKeys signs
+
+	// ResponseMode is how the provider answers an authorization request. Empty means query.
+	ResponseMode ResponseMode
 
 	// Logout is the strategy: "auto" and "oidc" send the browser to the provider's
 	// end_session_endpoint, "auth0_v2" to Auth0's /v2/logout, "cognito" to Cognito's

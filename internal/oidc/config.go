@@ -26,6 +26,12 @@ func (c Config) withDefaults() Config {
 	if c.PAR == "" {
 		c.PAR = ByProvider
 	}
+	if c.JAR == "" {
+		c.JAR = ByProvider
+	}
+	if c.ResponseMode == "" {
+		c.ResponseMode = Query
+	}
 	if c.ExpiryClaim == "" {
 		c.ExpiryClaim = "session_expiry"
 	}
@@ -76,7 +82,7 @@ func (c *Config) check() error {
 	if !slices.Contains([]SenderConstraint{NotConstrained, DPoP, CertificateBound}, c.SenderConstrained) {
 		return fmt.Errorf("oidc: SenderConstrained %q is not known", c.SenderConstrained)
 	}
-	return errors.Join(c.Issuers.check(), c.checkClient(), c.checkParams(), c.PAR.check("PAR"), c.checkLogout(), c.Endpoints.check())
+	return errors.Join(c.Issuers.check(), c.checkClient(), c.checkParams(), c.PAR.check("PAR"), c.checkRequestObjects(), c.ResponseMode.check(), c.checkLogout(), c.Endpoints.check())
 }
 
 // checkParams keeps extra parameters from taking the place of the gateway's own.

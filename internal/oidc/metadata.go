@@ -26,6 +26,9 @@ type metadata struct {
 	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
 	PAREndpoint           string   `json:"pushed_authorization_request_endpoint"`
 	NeedsPAR              bool     `json:"require_pushed_authorization_requests"`
+	NeedsJAR              bool     `json:"require_signed_request_object"`
+	RequestAlgs           []string `json:"request_object_signing_alg_values_supported"`
+	AnswerAlgs            []string `json:"authorization_signing_alg_values_supported"`
 	AuthAlgs              []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	Aliases               aliases  `json:"mtls_endpoint_aliases"`
 
@@ -131,9 +134,13 @@ func (m *metadata) missing(cfg Config) string {
 
 // algorithms are those that an ID token may be signed with: ours, and of them those that
 // the provider announces, if it announces any.
-func (m *metadata) algorithms() []string {
-	if m.SigningAlgs == nil {
+func (m *metadata) algorithms() []string { return announced(m.SigningAlgs) }
+
+// announced are our algorithms, and of them those that a provider announces, if it announces
+// any.
+func announced(algs []string) []string {
+	if algs == nil {
 		return algorithms()
 	}
-	return slices.DeleteFunc(algorithms(), func(alg string) bool { return !slices.Contains(m.SigningAlgs, alg) })
+	return slices.DeleteFunc(algorithms(), func(alg string) bool { return !slices.Contains(algs, alg) })
 }
