@@ -11,7 +11,7 @@ import (
 
 // pushing turns the provider of a house into one that takes pushed requests only.
 func (h *house) pushing() {
-	h.provider.Adjust(func(k *devidp.Knobs) { k.Push = devidp.PushDemanded })
+	h.provider.Adjust(func(k *devidp.Knobs) { k.Push = devidp.Demanded })
 }
 
 func (h *house) failPushes(status int, body string) {

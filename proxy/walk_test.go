@@ -32,6 +32,12 @@ type house struct {
 
 func newHouse(t testing.TB, adjust ...func(*Config)) *house {
 	t.Helper()
+	return newHouseOf(t, func(*oidc.Config) {}, adjust...)
+}
+
+// newHouseOf is a house whose client talks to the provider in another way.
+func newHouseOf(t testing.TB, talk func(*oidc.Config), adjust ...func(*Config)) *house {
+	t.Helper()
 	h := &house{}
 	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.gateway.ServeHTTP(w, r) }))
 	_, port, err := net.SplitHostPort(front.Listener.Addr().String())
@@ -48,11 +54,13 @@ func newHouse(t testing.TB, adjust ...func(*Config)) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.provider.Close)
-	client, err := oidc.New(oidc.Config{
+	talking := oidc.Config{
 		Issuer: h.provider.URL, ClientID: "app", ClientSecret: secret.New("s3cret"),
 		RedirectURL: h.url + "/bff/callback", PostLogoutURL: h.url + "/",
 		Scopes: []string{"openid", "profile", "offline_access"},
-	})
+	}
+	talk(&talking)
+	client, err := oidc.New(talking)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +113,11 @@ func (h *house) browser(t testing.TB) *browser {
 
 // send sends one request to the gateway; what it answers is not followed.
 func (b *browser) send(ctx context.Context, method, site, dest, target string) (*http.Response, error) {
+	return b.submit(ctx, method, site, dest, target, nil)
+}
+
+// submit sends one request with a form.
+func (b *browser) submit(ctx context.Context, method, site, dest, target string, form url.Values) (*http.Response, error) {
 	u, err := url.Parse(b.house.url)
 	if err != nil {
 		return nil, err
@@ -112,9 +125,12 @@ func (b *browser) send(ctx context.Context, method, site, dest, target string) (
 	if u, err = u.Parse(target); err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	r, err := http.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
+	}
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	r.Header.Set("Sec-Fetch-Site", site)
 	r.Header.Set("Sec-Fetch-Dest", dest)
@@ -128,7 +144,8 @@ func (b *browser) send(ctx context.Context, method, site, dest, target string) (
 	b.mu.Lock()
 	for _, c := range b.jar {
 		foreign := site == "cross-site"
-		if strings.HasPrefix(u.Path, c.Path) && !(foreign && c.SameSite == http.SameSiteStrictMode) && !(foreign && dest != "document") {
+		lax := method == http.MethodGet && dest == "document"
+		if strings.HasPrefix(u.Path, c.Path) && !(foreign && c.SameSite == http.SameSiteStrictMode) && !(foreign && !lax) {
 			r.Header.Add("Cookie", c.Name+"="+c.Value)
 		}
 	}

@@ -159,6 +159,8 @@ type Provider struct {
 	Resource        []string
 	AuthorizeParams map[string]string
 	PAR             Usage
+	JAR             Usage
+	ResponseMode    string
 	LoginParams     []string
 	Logout          string
 	LogoutHint      string // a claim's name; empty: sid, where the ID token does not go

@@ -82,6 +82,8 @@ func (p *Provider) keys() group {
 		{"resource", series[string]{&p.Resource, resource, false}, []string{}, "", "Resource indicators of a login (RFC 8707)."},
 		{"authorize_params", table[string]{&p.AuthorizeParams, anyText}, map[string]string{}, "", "Extra parameters of the authorization request; none of the gateway's own."},
 		{"par", oneOf(&p.PAR, ByProvider, UseAlways, UseNever), string(ByProvider), "", "Whether authorization requests are pushed to the provider (RFC 9126); auto is where it offers or demands that."},
+		{"jar", oneOf(&p.JAR, ByProvider, UseAlways, UseNever), string(ByProvider), "", "Whether authorization requests are signed with the first key of client_key_file (RFC 9101); auto is where the provider demands it."},
+		{"response_mode", oneOf(&p.ResponseMode, "query", "form_post", "jwt", "query.jwt", "form_post.jwt"), "query", "", "How the provider answers a login: in the callback's query, in a form, or signed (JARM) in one of the two."},
 		{"login_params", series[string]{&p.LoginParams, parameter, false}, loginParams(), "", "Parameters that /bff/login passes on."},
 		{"logout", logoutStrategy(&p.Logout), "auto", "", "How a logout reaches the provider: auto, oidc, auth0_v2, cognito, local or a URL template."},
 		{"logout_hint", anyText(&p.LogoutHint), "", "", "The claim that goes along to the provider's logout as logout_hint. Empty is sid, where the ID token is too long to go along."},

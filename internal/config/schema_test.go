@@ -43,7 +43,7 @@ provider.client_secret provider.client_auth provider.client_key_file provider.cl
 provider.audience provider.resource provider.authorize_params provider.login_params provider.logout provider.logout_hint
 provider.revoke_on_logout provider.id_token_hint provider.userinfo provider.endpoints.authorization
 provider.endpoints.token provider.endpoints.jwks provider.endpoints.revocation
-provider.endpoints.end_session provider.endpoints.userinfo provider.endpoints.pushed_authorization_request provider.par provider.timeout provider.clock_skew
+provider.endpoints.end_session provider.endpoints.userinfo provider.endpoints.pushed_authorization_request provider.par provider.jar provider.response_mode provider.timeout provider.clock_skew
 provider.ca_file session.store session.keys session.cookie.name session.cookie.same_site
 session.cookie.persistent session.idle_timeout session.absolute_timeout session.max_per_user
 session.store_grace session.cache session.expiry_claim session.wait_replicas session.refresh.before_expiry session.refresh.wait

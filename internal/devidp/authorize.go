@@ -17,6 +17,7 @@ type authRequest struct {
 	client      Client
 	redirectURI string
 	state       string
+	mode        string // of the response; empty means query
 	nonce       string
 	challenge   string // PKCE, S256
 	scope       []string
@@ -44,6 +45,9 @@ type code struct {
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	k := p.turned()
 	form, problem := p.pulled(r.Form, k)
+	if problem == "" && !r.Form.Has("request_uri") {
+		form, problem = p.carried(r.Context(), form, k)
+	}
 	var a *authRequest
 	if problem == "" {
 		a, problem = p.readTarget(form)
@@ -54,7 +58,7 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.came = p.clock(k)
-	if k.Push == PushDemanded && !r.Form.Has("request_uri") {
+	if k.Push == Demanded && !r.Form.Has("request_uri") {
 		p.sendBack(w, k, a, errorValues(refuse("invalid_request", "push the request first (RFC 9126)")))
 		return
 	}
@@ -96,7 +100,7 @@ func (p *Provider) readTarget(form url.Values) (a *authRequest, problem string) 
 	if !slices.Contains(client.RedirectURIs, form.Get("redirect_uri")) {
 		return nil, "This redirect_uri is not registered for the client; it must be equal to the letter."
 	}
-	return &authRequest{client: client, redirectURI: form.Get("redirect_uri"), state: form.Get("state")}, ""
+	return &authRequest{client: client, redirectURI: form.Get("redirect_uri"), state: form.Get("state"), mode: form.Get("response_mode")}, ""
 }
 
 // read reads and judges the rest of a request.
@@ -115,14 +119,14 @@ func (a *authRequest) read(form url.Values, k Knobs) *Refusal {
 		return refuse("invalid_request", "PKCE is required: a code_challenge of method S256")
 	}
 	switch {
-	case form.Has("request"):
+	case form.Has("request"): // nobody has opened it
 		return refuse("request_not_supported", "")
 	case form.Has("request_uri"):
 		return refuse("request_uri_not_supported", "")
 	case form.Get("response_type") != "code":
 		return refuse("unsupported_response_type", "only code is spoken here")
-	case form.Has("response_mode") && form.Get("response_mode") != "query":
-		return refuse("invalid_request", "the only response_mode is query")
+	case form.Has("response_mode") && !slices.Contains(responseModes(), form.Get("response_mode")):
+		return refuse("invalid_request", "there is no such response_mode")
 	case k.Scopes != nil && slices.ContainsFunc(a.scope, func(s string) bool { return !slices.Contains(k.Scopes, s) }):
 		return refuse("invalid_scope", "a scope that nobody here knows")
 	case !slices.Contains(a.scope, "openid"):
@@ -176,23 +180,6 @@ func (p *Provider) sendCode(w http.ResponseWriter, k Knobs, a *authRequest, b *b
 	p.mu.Unlock()
 	p.books.mint(text, k.keep())
 	p.sendBack(w, k, a, url.Values{"code": {text}})
-}
-
-// sendBack redirects to the client, with state and iss (RFC 9207 §2).
-func (p *Provider) sendBack(w http.ResponseWriter, k Knobs, a *authRequest, values url.Values) {
-	if a.state != "" {
-		values.Set("state", a.state)
-	}
-	switch k.IssInCallback {
-	case IssMissing:
-	case IssWrong:
-		values.Set("iss", "https://evil.example")
-	default:
-		values.Set("iss", p.issuer(k))
-	}
-	w.Header().Set("Location", withQuery(a.redirectURI, values))
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.WriteHeader(http.StatusSeeOther)
 }
 
 func withQuery(target string, values url.Values) string {

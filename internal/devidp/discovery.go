@@ -25,7 +25,7 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		"end_session_endpoint":                       p.base + "/end_session",
 		"response_types_supported":                   []string{"code"},
 		"dpop_signing_alg_values_supported":          []string{"ES256", "RS256", "PS256", "EdDSA"},
-		"response_modes_supported":                   []string{"query"},
+		"response_modes_supported":                   responseModes(),
 		"grant_types_supported":                      []string{"authorization_code", "refresh_token", "client_credentials", grantTokenExchange},
 		"subject_types_supported":                    []string{"public"},
 		"id_token_signing_alg_values_supported":      []string{"RS256", "ES256"},
@@ -38,7 +38,10 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		"token_endpoint_auth_signing_alg_values_supported": []string{"RS256", "PS256", "ES256", "EdDSA", "HS256"},
 		"authorization_response_iss_parameter_supported":   true,
 		"prompt_values_supported":                          []string{"none", "login", "consent", "select_account"},
-		"request_parameter_supported":                      false,
+		"request_parameter_supported":                      k.RequestObjects != "",
+		"require_signed_request_object":                    k.RequestObjects == Demanded,
+		"request_object_signing_alg_values_supported":      []string{"PS256", "ES256", "EdDSA"},
+		"authorization_signing_alg_values_supported":       []string{"RS256"},
 		"request_uri_parameter_supported":                  false,
 		"backchannel_logout_supported":                     true,
 		"backchannel_logout_session_supported":             true,
@@ -49,7 +52,7 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 	}
 	if k.Push != "" {
 		m["pushed_authorization_request_endpoint"] = p.base + "/par"
-		m["require_pushed_authorization_requests"] = k.Push == PushDemanded
+		m["require_pushed_authorization_requests"] = k.Push == Demanded
 	}
 	if k.DiscoveryPlainPKCE {
 		m["code_challenge_methods_supported"] = []string{"plain"}

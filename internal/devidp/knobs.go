@@ -25,7 +25,10 @@ type Knobs struct {
 	IgnoreStepUp bool `json:"ignore_step_up"`
 	// Push is whether authorization requests are taken ahead of the browser; zero: they are
 	// not.
-	Push Push `json:"push"`
+	Push Offer `json:"push"`
+	// RequestObjects is whether authorization requests are taken signed, under the client's
+	// keys; zero: they are not.
+	RequestObjects Offer `json:"request_objects"`
 	// IssInCallback spoils the iss parameter of the callback (RFC 9207).
 	IssInCallback IssFault `json:"iss_in_callback"`
 	// CodeTTL is how long a code can be redeemed; zero means 30 seconds.
@@ -365,7 +368,8 @@ func (k Knobs) check() error {
 		oneOf("id_token_fault_at", k.IDTokenFaultAt, AtLogin, AtRefresh),
 		oneOf("idt_alg", k.IDTokenAlg, "RS256", "ES256"),
 		oneOf("iss_in_callback", k.IssInCallback, IssMissing, IssWrong),
-		oneOf("push", k.Push, PushOffered, PushDemanded),
+		oneOf("push", k.Push, Offered, Demanded),
+		oneOf("request_objects", k.RequestObjects, Offered, Demanded),
 		oneOf("issuer_style", k.IssuerStyle, IssuerWithSlash, IssuerWithoutSlash),
 		oneOf("userinfo_fault", k.UserInfoFault, UserInfoWrongSub, UserInfoError, UserInfoArray),
 		oneOf("timing.mode", k.Timing.Mode, Instant, Slow, Hang, CommitThenDrop, CommitThenHang),

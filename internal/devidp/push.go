@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Push is whether authorization requests can, or must, be pushed (RFC 9126).
-type Push string
+// Offer is whether something can, or must, be used.
+type Offer string
 
-// The manners with pushed requests.
+// The offers.
 const (
-	PushOffered  Push = "offered"
-	PushDemanded Push = "demanded"
+	Offered  Offer = "offered"
+	Demanded Offer = "demanded"
 )
 
 // pushed is an authorization request that waits for its browser.
@@ -54,7 +54,14 @@ func (p *Provider) push(r *http.Request, k Knobs) (reference string, err error) 
 	switch {
 	case form.Has("request_uri"):
 		return "", refuse("invalid_request", "a reference cannot be pushed")
-	case form.Get("client_id") != client.ID:
+	case form.Has("request"):
+		if form, err = p.opened(r.Context(), client, form, k); err != nil {
+			return "", err
+		}
+	case k.RequestObjects == Demanded:
+		return "", refuse("invalid_request", "sign the request (RFC 9101)")
+	}
+	if form.Get("client_id") != client.ID {
 		return "", refuse("invalid_request", "client_id is a parameter of the authorization request, and belongs into it")
 	}
 	a, problem := p.readTarget(form)

@@ -13,7 +13,7 @@ import (
 
 // SignIn walks through a login as a browser would, for tests without one: it opens an
 // authorization URL of a provider of this package, fills in the page as login, and returns
-// the callback's address without going there. A session that the client's cookie jar holds
+// the callback's address without going there, that of a form with its fields as a query. A session that the client's cookie jar holds
 // needs no page; a client without a jar always gets one.
 func SignIn(ctx context.Context, client *http.Client, authorizeURL, login string) (callbackURL string, err error) {
 	walker := *client
@@ -21,6 +21,9 @@ func SignIn(ctx context.Context, client *http.Client, authorizeURL, login string
 	at, err := walk(ctx, &walker, http.MethodGet, authorizeURL, nil)
 	if err != nil {
 		return "", err
+	}
+	if back := readAnswerForm(at.page); back != "" {
+		return back, nil
 	}
 	if at.status == http.StatusOK {
 		action, id, ok := readPage(at.page)
@@ -34,6 +37,9 @@ func SignIn(ctx context.Context, client *http.Client, authorizeURL, login string
 		if at, err = walk(ctx, &walker, http.MethodPost, target.String(), url.Values{"request": {id}, "login": {login}}); err != nil {
 			return "", err
 		}
+	}
+	if back := readAnswerForm(at.page); back != "" {
+		return back, nil
 	}
 	if at.status != http.StatusSeeOther {
 		return "", fmt.Errorf("devidp: the provider answered %d: %s", at.status, alertOf(at.page))
@@ -76,6 +82,20 @@ func readPage(text string) (action, id string, ok bool) {
 		return "", "", false
 	}
 	return html.UnescapeString(form[1]), html.UnescapeString(form[2]), true
+}
+
+// readAnswerForm returns where the form of an answer leads, with its fields as a query; "" if
+// the page has none.
+func readAnswerForm(text string) string {
+	form := regexp.MustCompile(`^<!doctype html><title>One moment</title><form method="post" action="([^"]*)">`).FindStringSubmatch(text)
+	if form == nil {
+		return ""
+	}
+	values := url.Values{}
+	for _, field := range regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`).FindAllStringSubmatch(text, -1) {
+		values.Set(html.UnescapeString(field[1]), html.UnescapeString(field[2]))
+	}
+	return withQuery(html.UnescapeString(form[1]), values)
 }
 
 func alertOf(text string) string {

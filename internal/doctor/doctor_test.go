@@ -126,10 +126,10 @@ func providerFaults() []fault {
 		{name: "pushed requests only, and nowhere to push", broken: func(s *setup) { s.announce(map[string]any{"require_pushed_authorization_requests": true}) }, check: "provider.par", verdict: doctor.Fail, found: "RFC 9126", remedy: "switch"},
 		{name: "pushed requests only, and none is pushed", broken: func(s *setup) {
 			s.provider = append(s.provider, "par: never")
-			s.turn(func(k *devidp.Knobs) { k.Push = devidp.PushDemanded })
+			s.turn(func(k *devidp.Knobs) { k.Push = devidp.Demanded })
 		}, check: "provider.par", verdict: doctor.Fail, found: "provider.par is never", remedy: "take provider.par out", also: []string{"provider.authorization"}},
 		{name: "a pushed request that is refused", broken: func(s *setup) {
-			s.turn(func(k *devidp.Knobs) { k.Push, k.Scopes = devidp.PushDemanded, []string{"openid"} })
+			s.turn(func(k *devidp.Knobs) { k.Push, k.Scopes = devidp.Demanded, []string{"openid"} })
 		}, check: "provider.par", verdict: doctor.Fail, found: "invalid_scope", remedy: "scopes"},
 	}
 }

@@ -29,15 +29,15 @@ func (b *bench) pushes() (all []devidp.Request) {
 func TestARequestIsPushedWhereTheProviderTakesIt(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		push   devidp.Push
+		push   devidp.Offer
 		usage  oidc.Usage
 		pushed bool
 	}{
 		{"", oidc.ByProvider, false},
-		{devidp.PushOffered, oidc.ByProvider, true},
-		{devidp.PushOffered, oidc.Always, true},
-		{devidp.PushOffered, oidc.Never, false},
-		{devidp.PushDemanded, "", true},
+		{devidp.Offered, oidc.ByProvider, true},
+		{devidp.Offered, oidc.Always, true},
+		{devidp.Offered, oidc.Never, false},
+		{devidp.Demanded, "", true},
 	} {
 		t.Run(string(row.push)+" "+string(row.usage), func(t *testing.T) {
 			t.Parallel()
@@ -52,7 +52,7 @@ func TestARequestIsPushedWhereTheProviderTakesIt(t *testing.T) {
 
 func TestTheBrowserCarriesAReferenceAndNothingElse(t *testing.T) {
 	t.Parallel()
-	b := setUp(t, devidp.Knobs{Push: devidp.PushDemanded}, func(cfg *oidc.Config) {
+	b := setUp(t, devidp.Knobs{Push: devidp.Demanded}, func(cfg *oidc.Config) {
 		cfg.Resource, cfg.AuthorizeParams = []string{"urn:b"}, map[string]string{"ui_locales": "de"}
 	})
 	a := attempt()
@@ -77,7 +77,7 @@ func TestTheBrowserCarriesAReferenceAndNothingElse(t *testing.T) {
 
 func TestEachLoginPushesItsOwnRequest(t *testing.T) {
 	t.Parallel()
-	b := setUp(t, devidp.Knobs{Push: devidp.PushOffered})
+	b := setUp(t, devidp.Knobs{Push: devidp.Offered})
 	a := attempt()
 	if one, other := b.ask(a).Get("request_uri"), b.ask(a).Get("request_uri"); one == other || len(b.pushes()) != 2 {
 		t.Errorf("%q and %q of %d pushed requests", one, other, len(b.pushes()))
@@ -111,7 +111,7 @@ func TestARequestThatCannotBePushedIsNoLogin(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			row.answer.At = devidp.PushEndpoint
-			b := setUp(t, devidp.Knobs{Push: devidp.PushOffered, ErrorNext: []devidp.CannedAnswer{row.answer}})
+			b := setUp(t, devidp.Knobs{Push: devidp.Offered, ErrorNext: []devidp.CannedAnswer{row.answer}})
 			target, err := b.AuthorizationURL(t.Context(), attempt())
 			if target != "" {
 				t.Errorf("the browser goes to %s", target)
@@ -132,7 +132,7 @@ func TestARequestThatCannotBePushedIsNoLogin(t *testing.T) {
 func TestAPushEndsWithItsTimeOut(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, devidp.Knobs{
-		Push:   devidp.PushOffered,
+		Push:   devidp.Offered,
 		Timing: devidp.Timing{Mode: devidp.Hang, At: []devidp.Endpoint{devidp.PushEndpoint}},
 	}, func(cfg *oidc.Config) { cfg.Timeout = 50 * time.Millisecond })
 	_, err := b.AuthorizationURL(t.Context(), attempt())
@@ -146,7 +146,7 @@ func TestWhoIsNotAdmittedPushesNothing(t *testing.T) {
 	full := errors.New("the line is full")
 	asked := 0
 	admit := func(context.Context) error { asked++; return full }
-	for _, push := range []devidp.Push{"", devidp.PushOffered} {
+	for _, push := range []devidp.Offer{"", devidp.Offered} {
 		b := setUp(t, devidp.Knobs{Push: push})
 		a := attempt()
 		a.Admit = admit
