@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/devidp"
 	"github.com/cloakroom-bff/cloakroom/internal/oidc"
@@ -99,6 +100,22 @@ func TestAFormIsTakenWhereItWasAskedForOnly(t *testing.T) {
 	}
 }
 
+// postAs sends a body of some type to the callback, from nobody's browser.
+func (h *house) postAs(t testing.TB, kind, body string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/bff/callback", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header["Content-Type"] = []string{kind}
+	res, err := (&http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = res.Body.Close() })
+	return res
+}
+
 func TestABadFormIsRefusedBeforeAnyWork(t *testing.T) {
 	h := houseOf(t, oidc.FormPost)
 	b := h.browser(t)
@@ -118,30 +135,12 @@ func TestABadFormIsRefusedBeforeAnyWork(t *testing.T) {
 		"too large":       {"code=" + strings.Repeat("x", maxCallbackForm) + "&state=" + state, 413, BodyTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/bff/callback", strings.NewReader(row.form))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			res, err := http.DefaultClient.Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer res.Body.Close()
+			res := h.postAs(t, "application/x-www-form-urlencoded", row.form)
 			wantProblem(t, res, row.status, row.code)
 		})
 	}
 	for _, kind := range []string{"", "text/plain", "multipart/form-data; boundary=x"} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/bff/callback", strings.NewReader("code=x&state="+state))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header["Content-Type"] = []string{kind}
-		res, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
+		res := h.postAs(t, kind, "code=x&state="+state)
 		wantProblem(t, res, http.StatusBadRequest, BadRequest)
 	}
 	if h.provider.Stats().TokenRequests != 0 {

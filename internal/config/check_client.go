@@ -30,7 +30,7 @@ func (r *reader) checkClient(p *Provider) {
 	case p.ClientAuth == NoClientAuth:
 		r.warn(auth, "none makes the gateway a public client; RFC 10017 asks for a confidential one: use a secret or a key")
 	}
-	if !r.sound(file, "provider.sender_constrained") {
+	if !r.sound(file, "provider.sender_constrained", "provider.jar") {
 		return
 	}
 	switch presents := p.presents(); {
@@ -38,11 +38,13 @@ func (r *reader) checkClient(p *Provider) {
 		r.problem(r.laterOf(file, "provider.sender_constrained"), "mtls binds tokens to a certificate: write client_key_file, the path of one that `cloakroom keys client --certificate` made")
 	case p.ClientKeyFile == "" && (presents || p.ClientAuth == PrivateKeyJWT):
 		r.problem(r.laterOf(file, auth), "%s needs a key: write client_key_file, the path of one that `cloakroom keys client` made", p.ClientAuth)
+	case p.ClientKeyFile == "" && p.JAR == UseAlways:
+		r.problem(r.laterOf(file, "provider.jar"), "requests are signed with a key: write client_key_file, the path of one that `cloakroom keys client` made")
 	case p.ClientKeyFile == "":
 	case presents:
 		r.checkCertificate(file, p)
-	case p.ClientAuth != PrivateKeyJWT:
-		r.problem(file, "client_auth %s has no key: take it out, or write client_auth: private_key_jwt", p.ClientAuth)
+	case p.ClientAuth != PrivateKeyJWT && p.JAR != UseAlways:
+		r.problem(file, "client_auth %s has no key: take it out, or write client_auth: private_key_jwt, or jar: always", p.ClientAuth)
 	}
 }
 

@@ -33,7 +33,7 @@ func (c *Client) signsRequests(m *metadata) (bool, error) {
 	case c.cfg.JAR == Never || !m.NeedsJAR:
 		return false, nil
 	case c.cfg.ClientKeys == nil:
-		return false, misconfigured("the provider takes signed authorization requests only (require_signed_request_object): set provider.client_key_file")
+		return false, misconfigured("the provider takes signed authorization requests only (require_signed_request_object): set provider.client_key_file, and provider.jar: always if the client authenticates with a secret")
 	}
 	return true, nil
 }

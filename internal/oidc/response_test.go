@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -27,9 +28,7 @@ func TestASignedAnswerSaysWhatTheProviderSaid(t *testing.T) {
 	o := newMint(t, Issuers{})
 	for _, extra := range []map[string]any{{}, {"aud": []string{"app"}}, {"junk": 7}, {"error": "access_denied", "code": nil}} {
 		claims := o.said()
-		for name, value := range extra {
-			claims[name] = value
-		}
+		maps.Copy(claims, extra)
 		token := o.token(jose.ES256, o.key, "k", map[string]any{"typ": "JWT"}, claims)
 		got, err := o.OpenAnswer(t.Context(), token)
 		if err != nil || got.Get("state") != "st" || StateOf(token) != "st" || got.Get("code") == "" && got.Get("error") != "access_denied" {
