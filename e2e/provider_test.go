@@ -28,8 +28,9 @@ type stats struct {
 	Refreshes         int `json:"refreshes"`
 	Refused           int `json:"refused"`
 	Revocations       int `json:"revocations"`
-	LogoutTokens      int `json:"logout_tokens"`  // that the gateway took
-	LogoutsFailed     int `json:"logouts_failed"` // that it did not
+	NoncesDemanded    int `json:"nonces_demanded"` // of proofs that lacked one; nothing else was looked at
+	LogoutTokens      int `json:"logout_tokens"`   // that the gateway took
+	LogoutsFailed     int `json:"logouts_failed"`  // that it did not
 	LiveRefreshTokens int `json:"live_refresh_tokens"`
 	MostPresentations int `json:"most_presentations"` // of any one refresh token
 }

@@ -4,7 +4,8 @@
 //   APP=http://localhost:8080 node provider.mjs
 //
 // WITHOUT=revocation,rpInitiatedLogout switches features off. The client cloakroom-once may not
-// refresh; it has the secret of the other.
+// refresh; it has the secret of the other. DPOP=1 binds their tokens to keys (RFC 9449): proofs
+// must have a nonce, of which each answer has a new one and each is good once.
 //
 // Refresh tokens rotate at every use. Below /control the suite finds
 //
@@ -12,11 +13,14 @@
 //   GET  /control/minted     every code and token that ever left, to search for
 //   GET  /control/heard      every code_verifier that ever came, likewise
 //   POST /control/lifetime   {"access": 60}: seconds, for access tokens from now on
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { Provider, interactionPolicy } from 'oidc-provider';
+import instance from './node_modules/oidc-provider/lib/helpers/weak_cache.js';
 
 const app = process.env.APP ?? 'http://localhost:8080';
 const without = (process.env.WITHOUT ?? '').split(',');
+const bound = Boolean(process.env.DPOP);
 const api = 'https://api.example.test/';
 const scopes = ['openid', 'offline_access', 'profile', 'email'];
 const lifetime = { access: 60 };
@@ -65,7 +69,7 @@ policy.get('login').checks.add(new interactionPolicy.Check('acr_values', 'anothe
 const minted = new Set();
 const heard = new Set();
 const presented = new Map(); // refresh token → how often it came
-const stats = { authorizations: 0, codes: 0, refreshes: 0, refused: 0, revocations: 0, logout_tokens: 0, logouts_failed: 0 };
+const stats = { authorizations: 0, codes: 0, refreshes: 0, refused: 0, revocations: 0, nonces_demanded: 0, logout_tokens: 0, logouts_failed: 0 };
 
 function makeProvider(issuer) {
   const op = new Provider(issuer, {
@@ -74,6 +78,7 @@ function makeProvider(issuer) {
       client_id: id,
       client_secret: 'a secret: with +, % and space of 40 byte', // Basic must encode it first
       grant_types: grants,
+      dpop_bound_access_tokens: bound,
       redirect_uris: [`${app}/bff/callback`],
       post_logout_redirect_uris: [`${app}/`],
       backchannel_logout_uri: `${app}/bff/backchannel-logout`,
@@ -105,6 +110,7 @@ function makeProvider(issuer) {
     },
     features: {
       devInteractions: { enabled: false },
+      dPoP: { enabled: bound, nonceSecret: randomBytes(32), requireNonce: () => true },
       revocation: { enabled: !without.includes('revocation') },
       rpInitiatedLogout: { enabled: !without.includes('rpInitiatedLogout') },
       backchannelLogout: { enabled: true },
@@ -119,6 +125,14 @@ function makeProvider(issuer) {
       },
     },
   });
+
+  // The package's own nonces change with the minutes.
+  const nonces = new Set();
+  if (bound)
+    instance(op).DPoPNonces = {
+      nextChallenge() { const nonce = randomBytes(16).toString('base64url'); nonces.add(nonce); return nonce; },
+      checkChallenge: (nonce) => nonces.delete(nonce),
+    };
 
   // Around every answer: note what leaves.
   op.use(async (ctx, next) => {
@@ -143,6 +157,10 @@ function makeProvider(issuer) {
     stats[ctx.oidc.params.grant_type === 'refresh_token' ? 'refreshes' : 'codes'] += 1;
   });
   op.on('grant.error', (ctx, err) => {
+    if (err.error === 'use_dpop_nonce') { // nothing else was looked at
+      stats.nonces_demanded += 1;
+      return;
+    }
     present(ctx);
     stats.refused += 1;
     console.error('refused:', err.message, err.error_detail ?? '');

@@ -171,7 +171,13 @@ func clientFaults() []fault {
 		}, check: "provider.client_secret", verdict: doctor.Fail, found: "authorization-code grant", remedy: "allow that grant"},
 		{name: "a client that must prove its key", broken: func(s *setup) {
 			s.answer(devidp.TokenEndpoint, devidp.CannedAnswer{Status: http.StatusBadRequest, Body: `{"error":"invalid_dpop_proof"}`})
-		}, check: "provider.dpop", verdict: doctor.Fail, found: "demands DPoP", remedy: "switch DPoP off"},
+		}, check: "provider.dpop", verdict: doctor.Fail, found: "demands DPoP", remedy: "sender_constrained: dpop"},
+		{name: "proofs that are not taken", broken: func(s *setup) {
+			s.provider = []string{"sender_constrained: dpop"}
+			refusal := devidp.CannedAnswer{Status: http.StatusBadRequest, Body: `{"error":"invalid_dpop_proof"}`}
+			s.answer(devidp.TokenEndpoint, refusal)
+			s.answer(devidp.TokenEndpoint, refusal)
+		}, check: "provider.dpop", verdict: doctor.Fail, found: "none of the gateway's proofs", remedy: "clocks"},
 		{name: "an answer that says nothing of the client", broken: func(s *setup) {
 			s.answer(devidp.TokenEndpoint, devidp.CannedAnswer{Status: http.StatusOK, Body: `{"access_token":"x","token_type":"Bearer"}`})
 		}, check: "provider.client_secret", verdict: doctor.Warn, found: "says nothing of the client", remedy: "log"},

@@ -65,8 +65,11 @@ func (e *exam) credentials(ctx context.Context, c *chart, client *oidc.Client, r
 	case failed.Code == "unauthorized_client", failed.Code == "unsupported_grant_type":
 		c.fail(check, "the client may not use the authorization-code grant: "+plain(err), "allow that grant for the client at the provider")
 		return false, true
+	case failed.Code == "invalid_dpop_proof" && e.Provider.SenderConstrained == oidc.DPoP:
+		c.fail("provider.dpop", "the provider takes none of the gateway's proofs: "+plain(err), "compare the clocks of the two machines, and the token endpoint's address with the one that the provider knows itself by")
+		return false, true
 	case failed.Code == "use_dpop_nonce", failed.Code == "invalid_dpop_proof":
-		c.fail("provider.dpop", "the provider demands DPoP of this client, which this version does not speak: "+plain(err), "switch DPoP off for this client there")
+		c.fail("provider.dpop", "the provider demands DPoP of this client: "+plain(err), "write provider.sender_constrained: dpop, or switch DPoP off for this client there")
 		return false, true
 	}
 	c.fail(check, fmt.Sprintf("the provider refuses client %s: %s", e.cfg.Provider.ClientID, plain(err)),

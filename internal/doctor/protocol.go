@@ -26,14 +26,29 @@ func (e *exam) protocol(c *chart, m *metadata) {
 		c.pass("provider.response_type", "code")
 	}
 	e.pushedRequests(c, m)
-	if len(m.DPoPAlgs) > 0 {
-		c.pass("provider.dpop", "DPoP is offered and not used: the gateway's tokens are bearer tokens that no browser sees")
-	} else {
-		c.pass("provider.dpop", "DPoP is not offered, and not used")
-	}
+	e.proofs(c, m)
 	e.userInfo(c, m)
 	e.grantTypes(c, m)
 	e.stepUp(c, m)
+}
+
+// proofs compares what the provider takes of proofs with what tokens are to be bound to
+// (RFC 9449 §5.1).
+func (e *exam) proofs(c *chart, m *metadata) {
+	const check = "provider.dpop"
+	switch bound := e.Provider.SenderConstrained == oidc.DPoP; {
+	case bound && m.DPoPAlgs == nil:
+		c.warn(check, "tokens are to be bound to keys, and the provider does not announce DPoP (dpop_signing_alg_values_supported); bearer tokens in their place are refused",
+			"switch DPoP on there, or write provider.sender_constrained: none")
+	case bound && lacks(m.DPoPAlgs, "ES256"):
+		c.fail(check, "the provider takes DPoP proofs with "+quote(strings.Join(m.DPoPAlgs, ", "))+", and not with ES256", "allow ES256 there")
+	case bound:
+		c.pass(check, "tokens are bound to a key of their session; each upstream has to check the proofs")
+	case len(m.DPoPAlgs) > 0:
+		c.pass(check, "DPoP is offered and not used: the gateway's tokens are bearer tokens that no browser sees")
+	default:
+		c.pass(check, "DPoP is not offered, and not used")
+	}
 }
 
 // pushedRequests compares what the provider wants of authorization requests with what the

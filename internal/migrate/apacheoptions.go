@@ -47,7 +47,7 @@ func modAuthOptions() []option {
 		{name: "OIDCProviderAuthRequestMethod", kind: Lost, idle: "GET", why: "the authorization request is a redirect, and is not pushed"},
 		{name: "OIDCProviderPushedAuthorizationRequestEndpoint", kind: Lost, why: "authorization requests are not pushed"},
 		{name: "OIDCRequestObject", kind: Lost, why: "request objects are not made"},
-		{name: "OIDCDPoPMode", kind: Lost, why: "DPoP is not supported yet: let the client take bearer tokens"},
+		{name: "OIDCDPoPMode", kind: Lost, why: "write provider.sender_constrained: dpop, if the upstreams check the proofs"},
 		{name: "OIDCCertBoundAccessTokens", kind: Lost, why: "tokens bound to a certificate are not supported yet"},
 		{name: "OIDCClientTokenEndpointCert", kind: Lost, why: "mutual TLS with the provider is not supported yet: give the client a secret"},
 		{name: "OIDCClientTokenEndpointKey", kind: Lost, why: "mutual TLS with the provider is not supported yet: give the client a secret"},

@@ -75,7 +75,7 @@ func duendeSession() []option {
 		{name: "LicenseKey", kind: Needless, why: "is Duende's"},
 		{name: "DiagnosticsEnvironments", kind: Needless, why: "there is no diagnostics endpoint that shows tokens; the operator's explain shows what happens"},
 		{name: "Diagnostics", kind: Needless, why: "is about Duende's own log"},
-		{name: "DPoPJsonWebKey", kind: Lost, why: "DPoP is not supported yet: let the client take bearer tokens"},
+		{name: "DPoPJsonWebKey", kind: Lost, why: "each session has a key of its own: write provider.sender_constrained: dpop"},
 		{name: "AllowedSilentLoginReferers", kind: Lost, why: "the silent login's answer is for pages of its own origin"},
 		{name: "StaticAssetsClientName", kind: Needless, why: inCode},
 		{name: "IndexHtmlDefaultCacheDuration", kind: Needless, why: "index.html is revalidated each time"},
