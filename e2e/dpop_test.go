@@ -156,7 +156,7 @@ func TestTokensThatAreBoundToAKeyServeAThousandCalls(t *testing.T) {
 				a = b.ask(t.Context(), b.next(), ticket, http.MethodPost, "/bff/refresh")
 			}
 			if a.status != http.StatusOK {
-				t.Fatalf("the refresh got %v\n%s", a, a.body)
+				t.Fatalf("the refresh got %v\n%s\n%s", a, a.body, b.replicas[0].log())
 			}
 		}
 		// The key is in the record: who starts now has it.

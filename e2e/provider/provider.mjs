@@ -212,6 +212,7 @@ async function control(path, request, response) {
 }
 
 const server = createServer();
+server.keepAliveTimeout = 60_000; // or a request meets a connection that is just being closed, and its answer is lost
 server.listen(0, '127.0.0.1', () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
   const op = makeProvider(issuer);

@@ -48,7 +48,7 @@ func (c *Client) push(ctx context.Context, m *metadata, form url.Values, admit f
 
 // deposit pushes a request and reads the reference to it. The answer is nil if none came.
 func (c *Client) deposit(ctx context.Context, address string, form url.Values) (reference string, _ *answer, _ *session.RefreshError) {
-	r, failed := c.send(ctx, address, form, nil)
+	r, failed := c.sendProven(ctx, address, form, "")
 	if failed != nil {
 		return "", nil, failed
 	}
