@@ -50,6 +50,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return fillCommand(ctx, args[1:], stdout)
 	case "profile":
 		return profileCommand(ctx, args[1:], stdout)
+	case "page":
+		return pageCommand(ctx, args[1:], stdout)
 	case "part": // of this program, which it has started itself
 		if len(args) < 3 {
 			return errors.New("which part, and at which address?")

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/cloakroom-bff/cloakroom/bench/report"
 )
 
 // TestMain makes this binary the parts that a stage starts, as the program is.
@@ -51,6 +53,27 @@ func TestAWrongCommandLineSaysWhatToWrite(t *testing.T) {
 	} {
 		if err := run(t.Context(), row.args, &strings.Builder{}); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%v: %v, want %q", row.args, err, row.want)
+		}
+	}
+}
+
+// Whoever measures anew writes the page anew, and nobody changes a figure by hand.
+func TestThePageIsThatOfItsFigures(t *testing.T) {
+	t.Parallel()
+	run, err := report.Load("../" + figuresFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := draw(run, "..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 2 {
+		t.Fatalf("the page has %d files", len(files))
+	}
+	for name, want := range files {
+		if got, err := os.ReadFile("../" + name); err != nil || string(got) != want {
+			t.Errorf("%s is not what %s gives (%v): go run ./bench page -written", name, figuresFile, err)
 		}
 	}
 }
