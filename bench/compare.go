@@ -99,7 +99,7 @@ func newRun(gateways []stage.Binary, p pace, stdout io.Writer) *measurement {
 	if len(gateways) == 0 {
 		gateways = []stage.Binary{{Name: "cloakroom"}}
 	}
-	return &measurement{binaries: gateways, pace: p, stdout: stdout, results: report.Run{When: time.Now().UTC(), Machine: report.ThisMachine()}}
+	return &measurement{binaries: gateways, pace: p, stdout: stdout, results: report.Run{When: time.Now().UTC(), Busy: report.Busy(), Machine: report.ThisMachine()}}
 }
 
 // compared are the baseline and the binaries.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/cloakroom-bff/cloakroom/bench/report"
+	"github.com/cloakroom-bff/cloakroom/bench/stage"
 )
 
 // TestMain makes this binary the parts that a stage starts, as the program is.
@@ -74,6 +75,36 @@ func TestThePageIsThatOfItsFigures(t *testing.T) {
 	for name, want := range files {
 		if got, err := os.ReadFile("../" + name); err != nil || string(got) != want {
 			t.Errorf("%s is not what %s gives (%v): go run ./bench page -written", name, figuresFile, err)
+		}
+	}
+}
+
+func TestARatioAboveTheBoundFails(t *testing.T) {
+	t.Parallel()
+	m := newRun(nil, pace{}, &strings.Builder{})
+	m.results.Tables = []report.Table{{Rows: []report.Row{
+		{Side: stage.Tuned, Ratio: report.Figure{Median: 1}},
+		{Side: "cloakroom", Ratio: report.Figure{Median: 1.2}},
+	}}}
+	for most, fails := range map[float64]bool{0: false, 1.5: false, 1.1: true} {
+		if err := m.judge(most); (err != nil) != fails {
+			t.Errorf("under a bound of %v the run ends with %v", most, err)
+		}
+	}
+	m.results.Tables[0].Rows = m.results.Tables[0].Rows[:1]
+	if err := m.judge(1.5); err == nil {
+		t.Error("a run without the gateway is within the bound")
+	}
+}
+
+func TestAPartOfThePageThatNobodyMeasuresIsAnError(t *testing.T) {
+	t.Parallel()
+	if text, err := part(&report.Run{}, "table json-32"); err != nil || !strings.Contains(text, "not measured") {
+		t.Errorf("a cell that was not measured: %q, %v", text, err)
+	}
+	for _, name := range []string{"table json-7", "tables json-32", "weather"} {
+		if text, err := part(&report.Run{}, name); err == nil {
+			t.Errorf("%s became %q", name, text)
 		}
 	}
 }

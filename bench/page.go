@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,13 +28,18 @@ func pageCommand(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("bench page", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 5, "how often each is measured")
 	round := flags.Duration("round", 2*time.Second, "how long each is loaded in a round, in whole seconds")
+	only := flags.String("only", "", "of the cells, those whose name matches this `regexp`; the page says that the others were not measured")
 	written := flags.Bool("written", false, "measure nothing: write the page from "+figuresFile)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	wanted, err := regexp.Compile(*only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
 	if !*written {
-		m := newRun(nil, pace{*rounds, *round}, stdout)
-		m.cells = matrix()
+		m := newRun(nil, pace{*rounds, round.Truncate(time.Second)}, stdout)
+		m.cells = slices.DeleteFunc(matrix(), func(c cell) bool { return !wanted.MatchString(c.name) })
 		if err := m.carryOut(ctx); err != nil {
 			return err
 		}
@@ -82,15 +89,22 @@ func draw(run *report.Run, root string) (map[string]string, error) {
 func part(run *report.Run, name string) (string, error) {
 	if name == "machine" {
 		text := fmt.Sprintf("Measured on %s, %s.", run.When.Format("2 January 2006"), run.Machine)
+		if run.Busy != "" {
+			text += " The load average before was " + run.Busy + "."
+		}
 		for _, why := range run.Missing {
 			text += "\nLeft out: " + why + "."
 		}
 		return text, nil
 	}
-	what, cell, _ := strings.Cut(name, " ")
-	table, found := run.Find(cell)
-	if what != "table" || !found {
-		return "", fmt.Errorf("the page has a part %q, for which there are no figures: measure them, or take the part out", name)
+	what, wanted, _ := strings.Cut(name, " ")
+	known := slices.ContainsFunc(matrix(), func(c cell) bool { return c.name == wanted })
+	if what != "table" || !known {
+		return "", fmt.Errorf("the page has a part %q, which nobody measures: take it out", name)
+	}
+	table, found := run.Find(wanted)
+	if !found {
+		return "*This cell was not measured in this run.*", nil
 	}
 	return table.Markdown(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/cloakroom-bff/cloakroom/session"
 	"github.com/cloakroom-bff/cloakroom/session/boltstore"
@@ -19,12 +20,12 @@ type store interface {
 	io.Closer
 }
 
-// open opens what session.store names.
+// open opens what session.store names. A server that takes in so much answers late now and then.
 func open(name string) (store, error) {
 	if path, file := strings.CutPrefix(name, "bolt:"); file {
 		return boltstore.Open(path, boltstore.Options{})
 	}
-	return redisstore.Open(name, redisstore.Options{})
+	return redisstore.Open(name, redisstore.Options{Timeout: 10 * time.Second})
 }
 
 // keyring reads what session.keys has.

@@ -31,6 +31,12 @@ func ThisMachine() Machine {
 	return m
 }
 
+// Busy is the machine's load average of the last minute; empty where the system has none.
+func Busy() string {
+	average, _, _ := strings.Cut(firstLine("/proc/loadavg", ""), " ")
+	return average
+}
+
 // firstLine is what a file of /proc has after "name:", or its first line if the name is
 // empty.
 func firstLine(file, name string) string {

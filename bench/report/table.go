@@ -68,6 +68,7 @@ type Pair struct {
 // Run is a whole measurement.
 type Run struct {
 	When    time.Time `json:"when"`
+	Busy    string    `json:"load_average,omitempty"` // of the machine before it began; more than none makes noise
 	Machine Machine   `json:"machine"`
 	Tables  []Table   `json:"tables"`
 	Missing []string  `json:"missing,omitempty"` // what was not measured, and why
