@@ -36,7 +36,7 @@ type gateway struct {
 
 // client is how a provider knows the gateway, with further lines of the configuration.
 type client struct {
-	issuer, id, secret string
+	issuer, id, secret string // no secret: lines have another proof
 	lines              []string
 }
 
@@ -61,6 +61,10 @@ func (g *gateway) configure(c client, upstream string) {
 		g.t.Fatalf("cloakroom keys new: %v", err)
 	}
 	g.write("session.key", key)
+	secret := "client_secret: ${file:./client.secret}"
+	if c.secret == "" {
+		secret = ""
+	}
 	g.write("client.secret", []byte(c.secret))
 	g.write("dist/index.html", []byte("<!doctype html><title>app</title><p id=app>The app.</p>"))
 	g.write("config.yaml", fmt.Appendf(nil, `
@@ -70,7 +74,7 @@ admin: {listen: %q, token: the-operators-token-of-these-tests}
 provider:
   issuer: %s
   client_id: %s
-  client_secret: ${file:./client.secret}
+  %s
   %s
 session:
   store: bolt:./cloakroom.db
@@ -87,7 +91,7 @@ routes:
     access: public
 log: {level: debug}
 telemetry: {otlp_endpoint: %q}
-`, g.url, "127.0.0.1:"+port(g.url), "127.0.0.1:"+port(g.admin), c.issuer, c.id, strings.Join(c.lines, "\n  "), upstream, upstream, g.collectTraces()))
+`, g.url, "127.0.0.1:"+port(g.url), "127.0.0.1:"+port(g.admin), c.issuer, c.id, secret, strings.Join(c.lines, "\n  "), upstream, upstream, g.collectTraces()))
 }
 
 func (g *gateway) write(name string, data []byte) {

@@ -7,14 +7,19 @@
 // refresh; it has the secret of the other. DPOP=1 binds their tokens to keys (RFC 9449): proofs
 // must have a nonce, of which each answer has a new one and each is good once.
 //
+// CLIENT={"token_endpoint_auth_method": …} changes how the clients are registered; null takes a
+// member away. MTLS={"key": …, "cert": …, "ca": …} in PEM opens a second listener, which asks for
+// certificates and which the metadata name in mtls_endpoint_aliases; ca is whom it believes.
+//
 // Refresh tokens rotate at every use. Below /control the suite finds
 //
 //   GET  /control/stats      what was asked, how often, and how it ended
 //   GET  /control/minted     every code and token that ever left, to search for
 //   GET  /control/heard      every code_verifier that ever came, likewise
 //   POST /control/lifetime   {"access": 60}: seconds, for access tokens from now on
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { Provider, interactionPolicy } from 'oidc-provider';
 import instance from './node_modules/oidc-provider/lib/helpers/weak_cache.js';
 
@@ -71,7 +76,23 @@ const heard = new Set();
 const presented = new Map(); // refresh token → how often it came
 const stats = { authorizations: 0, codes: 0, refreshes: 0, refused: 0, revocations: 0, nonces_demanded: 0, logout_tokens: 0, logouts_failed: 0 };
 
-function makeProvider(issuer) {
+const registered = JSON.parse(process.env.CLIENT ?? '{}');
+const mutual = process.env.MTLS && JSON.parse(process.env.MTLS);
+
+// What the other end of a request's connection presents.
+const certificateOf = (ctx) => {
+  const { raw } = ctx.socket.getPeerCertificate?.() ?? {};
+  return raw && new X509Certificate(raw);
+};
+
+// What follows from the second listener, if there is one.
+const underMutualTLS = (secure) => !secure ? {} : {
+  discovery: { mtls_endpoint_aliases: {
+    token_endpoint: `${secure}/token`, revocation_endpoint: `${secure}/token/revocation`, userinfo_endpoint: `${secure}/me`,
+  } },
+};
+
+function makeProvider(issuer, secure) {
   const op = new Provider(issuer, {
     adapter: Shelf,
     clients: [['cloakroom', 'authorization_code', 'refresh_token'], ['cloakroom-once', 'authorization_code']].map(([id, ...grants]) => ({
@@ -83,7 +104,11 @@ function makeProvider(issuer) {
       post_logout_redirect_uris: [`${app}/`],
       backchannel_logout_uri: `${app}/bff/backchannel-logout`,
       backchannel_logout_session_required: true,
-    })),
+      ...registered,
+    })).map((client) => Object.fromEntries(Object.entries(client).filter(([, value]) => value !== null))),
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none',
+      ...secure ? ['tls_client_auth', 'self_signed_tls_client_auth'] : []],
+    ...underMutualTLS(secure),
     scopes,
     claims: { profile: ['name', 'preferred_username'], email: ['email', 'email_verified'] },
     conformIdTokenClaims: false, // claims of a scope stand in the ID token, too
@@ -111,6 +136,13 @@ function makeProvider(issuer) {
     features: {
       devInteractions: { enabled: false },
       dPoP: { enabled: bound, nonceSecret: randomBytes(32), requireNonce: () => true },
+      mTLS: {
+        enabled: Boolean(secure), certificateBoundAccessTokens: true, tlsClientAuth: true, selfSignedTlsClientAuth: true,
+        getCertificate: (ctx) => certificateOf(ctx)?.toString(),
+        certificateAuthorized: (ctx) => Boolean(ctx.socket.authorized),
+        certificateSubjectMatches: (ctx, property, expected) =>
+          property === 'tls_client_auth_subject_dn' && certificateOf(ctx).subject === expected,
+      },
       revocation: { enabled: !without.includes('revocation') },
       rpInitiatedLogout: { enabled: !without.includes('rpInitiatedLogout') },
       backchannelLogout: { enabled: true },
@@ -211,26 +243,34 @@ async function control(path, request, response) {
   }
 }
 
+const address = (server) => `127.0.0.1:${server.address().port}`;
+const listening = (server) => new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+
 const server = createServer();
-server.keepAliveTimeout = 60_000; // or a request meets a connection that is just being closed, and its answer is lost
-server.listen(0, '127.0.0.1', () => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
-  const op = makeProvider(issuer);
-  const oidc = op.callback();
-  server.on('request', async (request, response) => {
-    const { pathname } = new URL(request.url, issuer);
-    try {
-      if (pathname.startsWith('/control/')) await control(pathname, request, response);
-      else if (pathname.startsWith('/sign-in/')) await signIn(op, request, response);
-      else await oidc(request, response);
-    } catch (err) {
-      console.error(err);
-      if (!response.headersSent) response.writeHead(500);
-      response.end(`${err.message}\n`);
-    }
-  });
-  console.log(JSON.stringify({ issuer }));
-});
+await listening(server);
+const issuer = `http://${address(server)}`;
+const servers = [server];
+if (mutual) {
+  servers.push(createSecureServer({ ...mutual, requestCert: true, rejectUnauthorized: false }));
+  await listening(servers[1]);
+}
+for (const each of servers) each.keepAliveTimeout = 60_000; // or a request meets a connection that is just being closed, and its answer is lost
+const op = makeProvider(issuer, mutual && `https://${address(servers[1])}`);
+const oidc = op.callback();
+const serve = async (request, response) => {
+  const { pathname } = new URL(request.url, issuer);
+  try {
+    if (pathname.startsWith('/control/')) await control(pathname, request, response);
+    else if (pathname.startsWith('/sign-in/')) await signIn(op, request, response);
+    else await oidc(request, response);
+  } catch (err) {
+    console.error(err);
+    if (!response.headersSent) response.writeHead(500);
+    response.end(`${err.message}\n`);
+  }
+};
+for (const each of servers) each.on('request', serve);
+console.log(JSON.stringify({ issuer }));
 
 // Whoever started this process holds the other end of its standard input.
 process.stdin.resume().on('end', () => process.exit(0));

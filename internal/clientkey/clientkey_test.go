@@ -215,6 +215,9 @@ func TestACertificateIsPresentedAndPublished(t *testing.T) {
 		t.Error("another certificate is published than is presented")
 	}
 	thumb := sha256.Sum256(pair.Certificate[0])
+	if !bytes.Equal(keys.Keys[1].CertificateThumbprintSHA256, thumb[:]) {
+		t.Error("the certificate's thumbprint is not published")
+	}
 	token, err := parse(t, first).Sign(clientkey.Header{Type: "JWT"}, map[string]any{})
 	if err != nil {
 		t.Fatal(err)

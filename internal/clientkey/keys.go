@@ -78,7 +78,12 @@ func (s *Set) Public() ([]json.RawMessage, error) {
 }
 
 func (k *key) public() jose.JSONWebKey {
-	return jose.JSONWebKey{Key: k.private.Public(), KeyID: k.id, Use: "sig", Algorithm: string(k.alg), Certificates: k.chain}
+	public := jose.JSONWebKey{Key: k.private.Public(), KeyID: k.id, Use: "sig", Algorithm: string(k.alg), Certificates: k.chain}
+	if k.chain != nil { // by which some providers know a certificate again
+		thumb := sha256.Sum256(k.chain[0].Raw)
+		public.CertificateThumbprintSHA256 = thumb[:]
+	}
+	return public
 }
 
 // Certificate returns what connections present, with its key; nil if the set has no
