@@ -89,6 +89,7 @@ const certificateOf = (ctx) => {
 const underMutualTLS = (secure) => !secure ? {} : {
   discovery: { mtls_endpoint_aliases: {
     token_endpoint: `${secure}/token`, revocation_endpoint: `${secure}/token/revocation`, userinfo_endpoint: `${secure}/me`,
+    pushed_authorization_request_endpoint: `${secure}/request`,
   } },
 };
 

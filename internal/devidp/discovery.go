@@ -47,7 +47,7 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		"backchannel_logout_session_supported":             true,
 	}
 	if p.mutual != "" {
-		m["mtls_endpoint_aliases"] = p.aliases(p.mutual)
+		m["mtls_endpoint_aliases"] = p.aliases(k, p.mutual)
 		m["tls_client_certificate_bound_access_tokens"] = true
 	}
 	if k.Push != "" {

@@ -19,12 +19,16 @@ import (
 )
 
 // aliases are the endpoints of the listener that asks for certificates (RFC 8705 §5).
-func (p *Provider) aliases(base string) map[string]string {
-	return map[string]string{
+func (p *Provider) aliases(k Knobs, base string) map[string]string {
+	all := map[string]string{
 		"token_endpoint":      base + "/token",
 		"revocation_endpoint": base + "/revoke",
 		"userinfo_endpoint":   base + "/userinfo",
 	}
+	if k.Push != "" {
+		all["pushed_authorization_request_endpoint"] = base + "/par"
+	}
+	return all
 }
 
 // certificateOf is what the client's end of the connection presents, nil for nothing. The

@@ -112,7 +112,7 @@ func (b *bench) life() {
 // calls are the requests that carried credentials.
 func (b *bench) calls() (all []devidp.Request) {
 	for _, r := range b.idp.Requests() {
-		if r.Endpoint == devidp.TokenEndpoint || r.Endpoint == devidp.RevocationEndpoint {
+		if r.Endpoint == devidp.PushEndpoint || r.Endpoint == devidp.TokenEndpoint || r.Endpoint == devidp.RevocationEndpoint {
 			all = append(all, r)
 		}
 	}
@@ -125,7 +125,7 @@ func TestAClientAuthenticatesWithItsKey(t *testing.T) {
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
 			keys := newKeys(t, alg)
-			b := setUpFor(t, devidp.Client{Auth: devidp.PrivateKeyJWT, JWKS: registration(t, keys)}, devidp.Knobs{},
+			b := setUpFor(t, devidp.Client{Auth: devidp.PrivateKeyJWT, JWKS: registration(t, keys)}, devidp.Knobs{Push: devidp.PushDemanded},
 				func(c *oidc.Config) { c.ClientKeys = keys })
 			b.life()
 			seen := map[string]bool{}

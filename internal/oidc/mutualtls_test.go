@@ -19,9 +19,9 @@ func TestAClientAuthenticatesWithItsCertificate(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			b := setUpFor(t, row.known, devidp.Knobs{}, func(c *oidc.Config) { c.ClientKeys = keys })
+			b := setUpFor(t, row.known, devidp.Knobs{Push: devidp.PushDemanded}, func(c *oidc.Config) { c.ClientKeys = keys })
 			b.life()
-			b.presentsAt(devidp.TokenEndpoint, devidp.RevocationEndpoint)
+			b.presentsAt(devidp.PushEndpoint, devidp.TokenEndpoint, devidp.RevocationEndpoint)
 			for _, r := range b.calls() {
 				if r.Form.Get("client_id") != clientID || r.Form.Has("client_assertion") || r.Header.Get("Authorization") != "" {
 					t.Errorf("%s: the form names the client, and nothing proves it but the connection: %v", r.Endpoint, r.Form)
