@@ -42,7 +42,7 @@ func profileCommand(ctx context.Context, args []string, stdout io.Writer) (err e
 		return err
 	}
 	p := &profiling{st: st, binary: binary, each: each.Truncate(time.Second), stdout: stdout}
-	for _, collect := range []func(context.Context) error{p.onFile, p.onRedis, p.comings} {
+	for _, collect := range []func(context.Context) error{p.calls, p.onBolt, p.onRedis} {
 		if err := collect(ctx); err != nil {
 			return err
 		}
@@ -67,9 +67,9 @@ func (p *profiling) gateway(ctx context.Context, b stage.Binary) (*stage.Side, e
 	return p.st.Gateway(ctx, b)
 }
 
-// onFile makes all kinds of requests at a gateway on a store file.
-func (p *profiling) onFile(ctx context.Context) error {
-	s, err := p.gateway(ctx, stage.Binary{Name: "on a store file", Ingress: true})
+// calls makes all kinds of requests at a gateway on a store file.
+func (p *profiling) calls(ctx context.Context) error {
+	s, err := p.gateway(ctx, stage.Binary{Name: "all requests", Ingress: true})
 	if err != nil {
 		return err
 	}
@@ -78,23 +78,24 @@ func (p *profiling) onFile(ctx context.Context) error {
 	return p.drive(ctx, s, "json", "json", "post", "json-100k", "public", "file", "verify", "websocket")
 }
 
-// onRedis makes calls of many sessions at a gateway on Redis.
+// onRedis does what comings does, at a gateway on Redis.
 func (p *profiling) onRedis(ctx context.Context) error {
 	server, err := p.st.Redis(ctx)
 	if err != nil {
 		return err
 	}
-	s, err := p.gateway(ctx, stage.Binary{Name: "on Redis", Redis: server, Sessions: 1000})
-	if err != nil {
-		return err
-	}
-	defer p.st.Stop(s)
-	return p.drive(ctx, s, "json")
+	return p.comings(ctx, stage.Binary{Name: "on Redis", Redis: server})
+}
+
+// onBolt does what comings does, at a gateway on a store file.
+func (p *profiling) onBolt(ctx context.Context) error {
+	return p.comings(ctx, stage.Binary{Name: "on a store file"})
 }
 
 // comings signs browsers in, whose tokens then run out again and again while they call.
-func (p *profiling) comings(ctx context.Context) error {
-	s, err := p.gateway(ctx, stage.Binary{Name: "logins and refreshes", TokenLife: 2 * time.Second})
+func (p *profiling) comings(ctx context.Context, b stage.Binary) error {
+	b.TokenLife = 2 * time.Second
+	s, err := p.gateway(ctx, b)
 	if err != nil {
 		return err
 	}
