@@ -63,6 +63,7 @@ type setting struct {
 	wait     string // session.refresh.wait; empty is 30s
 	session  string // further lines of session, each indented by two
 	routes   string // further routes
+	top      string // further keys of the top level
 	log      string // log.level; empty is debug
 
 	prepare func(*fleet) // what is done before the replicas start; nil is nothing
@@ -168,8 +169,8 @@ routes:
     files: ./dist
     access: public
 log: {level: %s}
-`, f.url, listen, admin, f.provider.URL, or(s.timeout, "4s"), f.token.addr, store, or(s.wait, "30s"), "200/s", s.session,
-		f.upstream.addr, strings.ReplaceAll(s.routes, "UPSTREAM", "http://"+f.upstream.addr), or(s.log, "debug"))
+%s`, f.url, listen, admin, f.provider.URL, or(s.timeout, "4s"), f.token.addr, store, or(s.wait, "30s"), "200/s", s.session,
+		f.upstream.addr, strings.ReplaceAll(s.routes, "UPSTREAM", "http://"+f.upstream.addr), or(s.log, "debug"), s.top)
 }
 
 // provide starts the development provider, with users enough for any scenario.
@@ -178,7 +179,7 @@ func provide(t *testing.T, app string) *devidp.Server {
 	users := make([]devidp.User, 40)
 	for i := range users {
 		name := fmt.Sprintf("user%02d", i)
-		users[i] = devidp.User{Login: name, Claims: map[string]any{"name": name}}
+		users[i] = devidp.User{Login: name, Claims: map[string]any{"name": name, "email": name + "@example.test"}}
 	}
 	op, err := devidp.Listen(devidp.Config{Users: users, Clients: []devidp.Client{{
 		ID: "cloakroom", Secret: providerSecret,
