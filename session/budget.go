@@ -14,7 +14,9 @@ var errNotNow = errors.New("session: others need the provider more urgently")
 // budget is how many refresh tokens may be presented to the provider in a second, by all
 // sessions of this process together. Who has no access token that holds waits in line;
 // who only wants a newer one in good time does not, and comes again later. The line is
-// fair between subjects: one user's hundred sessions do not stand before another's one.
+// fair between subjects: one user's hundred sessions do not stand before another's one. It is
+// no longer than what can be served in time: whoever comes then is told at once when to come
+// again, and ties up nothing until then.
 type budget struct {
 	every time.Duration // between two presentations; a constant
 	most  int           // how many may come at once after a pause; a constant
@@ -63,6 +65,11 @@ func (b *budget) take(ctx context.Context, subject string, urgent bool) error {
 		b.counts.StoodBack++
 		b.mu.Unlock()
 		return errNotNow
+	}
+	if late, wait := b.late(ctx, subject); late {
+		b.counts.GaveUp++
+		b.mu.Unlock()
+		return &RefreshError{Class: Transient, RetryAfter: wait, Err: errLongLine}
 	}
 	turn := b.enqueue(subject)
 	b.mu.Unlock()
@@ -117,6 +124,26 @@ func (b *budget) spend() bool {
 	}
 	b.spent++
 	return true
+}
+
+// errLongLine says that a turn would not come in time.
+var errLongLine = errors.New("more sessions wait for the provider than it may be asked for in time")
+
+// late reports whether the subject's next turn comes after ctx has ended, and when it comes.
+// The caller holds mu.
+func (b *budget) late(ctx context.Context, subject string) (late bool, wait time.Duration) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return false, 0
+	}
+	mine := 1
+	if e := b.queues[subject]; e != nil {
+		mine += len(e.Value.(*queue).waiting)
+	}
+	// Of each other subject as many go first as of this one, if they have so many.
+	ahead := min(mine*b.line.Len(), b.counts.InLine)
+	wait = time.Duration(ahead+1) * b.every
+	return wait >= time.Until(deadline), wait
 }
 
 // enqueue stands in line. The caller holds mu.

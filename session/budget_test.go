@@ -121,3 +121,63 @@ func TestWithoutALimitNobodyWaits(t *testing.T) {
 		}
 	}
 }
+
+// Of thousands who come in the seconds in which all tokens run out, most would wait in vain.
+func TestTheLineIsNoLongerThanWhatIsServedInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const rate, patience, came = 20, 15 * time.Second, 5000
+		b := newBudget(rate, time.Now)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		var served, told int
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		for i := range came {
+			all.Go(func() {
+				began := time.Now()
+				err := b.take(ctx, fmt.Sprint(i), true)
+				mu.Lock()
+				defer mu.Unlock()
+				failed, ok := errors.AsType[*RefreshError](err)
+				switch {
+				case err == nil:
+					served++
+				case !ok || time.Since(began) > 0:
+					t.Errorf("%v after %v: nobody is to wait in vain", err, time.Since(began))
+				case failed.RetryAfter < patience:
+					t.Errorf("one that would wait for %v is told to come again in %v", patience, failed.RetryAfter)
+				default:
+					told++
+				}
+			})
+		}
+		all.Wait()
+		if least := rate * int(patience.Seconds()); served < least || served > least+rate || served+told != came {
+			t.Errorf("%d were served and %d told to come again", served, told)
+		}
+	})
+}
+
+// A user with many sessions is told to come again while others are let into the line.
+func TestALongLineIsThatOfItsSubject(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(1, time.Now)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		var all sync.WaitGroup
+		defer all.Wait()
+		for range 50 {
+			all.Go(func() { _ = b.take(ctx, "alice", true) })
+		}
+		synctest.Wait()
+		if n := b.count().InLine; n < 8 || n > 10 {
+			t.Fatalf("%d wait where ten have a turn", n)
+		}
+		began := time.Now()
+		if err := b.take(ctx, "bob", true); err != nil || time.Since(began) > 2*time.Second {
+			t.Errorf("%v after %v: the line is alice's", err, time.Since(began))
+		}
+	})
+}

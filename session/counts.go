@@ -37,7 +37,7 @@ type BudgetCounts struct {
 
 	AtOnce    uint64 // went without a wait
 	Waited    uint64 // had to wait for their turn, and got it
-	GaveUp    uint64 // waited in vain
+	GaveUp    uint64 // waited in vain, or would have
 	StoodBack uint64 // had a token that held, and left their turn to those who had none
 }
 

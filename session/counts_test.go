@@ -114,7 +114,7 @@ func TestWhatTheBudgetDecidesIsCounted(t *testing.T) {
 			all.Go(func() { _, _ = s.Token(t.Context(), session.Target{}) })
 		}
 		synctest.Wait()
-		if b := r.Counts().Budget; b.AtOnce != 1 || b.InLine != 2 {
+		if b := r.Counts().Budget; b.AtOnce != 1 || b.InLine != 1 {
 			t.Errorf("at first %+v", b)
 		}
 		all.Wait()

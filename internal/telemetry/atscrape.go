@@ -60,7 +60,7 @@ func sessionSamples() samples {
 		"cloakroom_refresh_flights":         gauge("Refreshes and other calls for tokens that are under way."),
 		"cloakroom_leases_taken_over_total": counter("Refresh tokens whose last holder never said what came of its refresh: it was killed, or cut off from the store."),
 		"cloakroom_provider_budget_waiting": gauge("Refreshes that wait for their turn at the provider (session.refresh.rate)."),
-		"cloakroom_provider_budget_total":   counter("Refreshes by what the budget for the provider (session.refresh.rate) made of them: at_once, waited, gave_up (waited in vain), stood_back (had a token that held, and left their turn to others).", "outcome"),
+		"cloakroom_provider_budget_total":   counter("Refreshes by what the budget for the provider (session.refresh.rate) made of them: at_once, waited, gave_up (waited in vain, or would have), stood_back (had a token that held, and left their turn to others).", "outcome"),
 		"cloakroom_provider_breaker_open":   gauge("1 while the provider has failed so often that only probes are sent."),
 	}
 }
