@@ -12,6 +12,8 @@
 //	go run ./bench page                 the same, written into docs/performance.md
 //	go run ./bench profile              cmd/cloakroom/default.pgo anew
 //	go run ./bench fill -store bolt:sessions.db -keys KEY -n 1000000 > cookies.txt
+//	go run ./bench scale                a thousand to a million sessions, in bbolt and in Redis
+//	go run ./bench storm                50,000 tokens that run out within a minute
 //
 // It needs Linux, where the CPU time is read from, and wrk; for all cells also nginx,
 // redis-server, h2load and Apache with mod_auth_openidc. What is missing is left out, and
@@ -28,7 +30,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/cloakroom-bff/cloakroom/bench/scale"
 	"github.com/cloakroom-bff/cloakroom/bench/stage"
+	"github.com/cloakroom-bff/cloakroom/bench/storm"
 )
 
 func main() {
@@ -52,6 +56,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return profileCommand(ctx, args[1:], stdout)
 	case "page":
 		return pageCommand(ctx, args[1:], stdout)
+	case "scale":
+		return scale.Command(ctx, args[1:], stdout)
+	case "storm":
+		return storm.Command(ctx, args[1:], stdout)
 	case "part": // of this program, which it has started itself
 		if len(args) < 3 {
 			return errors.New("which part, and at which address?")
