@@ -92,8 +92,8 @@ func part(run *report.Run, name string) (string, error) {
 		if run.Busy != "" {
 			text += " The load average before was " + run.Busy + "."
 		}
-		for _, why := range run.Missing {
-			text += "\nLeft out: " + why + "."
+		if len(run.Missing) > 0 {
+			text += " Left out: " + strings.Join(run.Missing, "; ") + "."
 		}
 		return text, nil
 	}
