@@ -59,7 +59,7 @@ func TestALoginWaitsNoLongerThanARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, func(c *session.Config) { c.Rate, c.Wait = 1, 3500*time.Millisecond })
 		began := time.Now()
-		if n := r.admitted("192.0.2.1", 100, time.Hour); n != 4 || time.Since(began) != 3500*time.Millisecond {
+		if n := r.admitted("192.0.2.1", 100, time.Hour); n != 4 || time.Since(began) != 3*time.Second { // whose turn comes later is told at once
 			t.Errorf("%d got through in %v", n, time.Since(began))
 		}
 	})
