@@ -226,7 +226,7 @@ func (a *modAuth) writeProvider() {
 		case "none":
 			a.draft.set("provider.client_auth", "none")
 		default:
-			a.say(Lost, s, "provider.client_auth", "is not supported yet: give the client a secret")
+			a.say(Todo, s, "provider.client_auth", "write it, with the key in provider.client_key_file, or a secret for client_secret_jwt")
 		}
 	}
 	scopes := strings.Fields(a.text("OIDCScope"))
