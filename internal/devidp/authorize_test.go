@@ -217,6 +217,8 @@ func TestTheCallbackCanBeSpoilt(t *testing.T) {
 	}{
 		{"wrong iss", devidp.Knobs{IssInCallback: devidp.IssWrong}, func(q url.Values) bool { return q.Get("iss") == "https://evil.example" && q.Has("code") }},
 		{"missing iss", devidp.Knobs{IssInCallback: devidp.IssMissing}, func(q url.Values) bool { return !q.Has("iss") && q.Has("code") }},
+		{"another state", devidp.Knobs{StateInCallback: devidp.StateOther}, func(q url.Values) bool { return q.Get("state") != "" && q.Get("state") != "the-state" && q.Has("code") }},
+		{"no state", devidp.Knobs{StateInCallback: devidp.StateMissing}, func(q url.Values) bool { return !q.Has("state") && q.Has("code") }},
 		{"an error", devidp.Knobs{AuthorizeError: "consent_required"}, func(q url.Values) bool { return q.Get("error") == "consent_required" && q.Has("iss") }},
 	} {
 		t.Run(row.name, func(t *testing.T) {

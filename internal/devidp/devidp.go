@@ -52,7 +52,7 @@ type Config struct {
 	Clients []Client
 	Users   []User // nil means alice and bob
 	Knobs   Knobs
-	Keys    *Keys            // nil means fresh ones; NastyKeys makes fresh ones anyway
+	Keys    *Keys            // nil means fresh ones, which the knob NastyKeys makes anyway unless these are nasty
 	Now     func() time.Time // nil means time.Now
 
 	// MutualTLS opens a second listener in [Listen], under TLS, that asks for certificates; the
@@ -78,6 +78,9 @@ type Client struct {
 	// the provider ends out of which the client has had tokens, before the browser that
 	// ends it has its answer. It must be on loopback.
 	BackchannelLogoutURI string
+	// FrontchannelLogoutURI, if set, is loaded in a frame, with iss and sid, by the page that
+	// the browser gets when it ends such a session.
+	FrontchannelLogoutURI string
 
 	bound binding // of the request's access token
 }
@@ -190,7 +193,7 @@ func New(cfg Config) (*Provider, error) {
 }
 
 func (cfg Config) firstKeys() (*keySet, error) {
-	if cfg.Keys != nil && !cfg.Knobs.NastyKeys {
+	if cfg.Keys != nil && (cfg.Keys.set.nasty || !cfg.Knobs.NastyKeys) {
 		return cfg.Keys.set, nil
 	}
 	return newKeySet(cfg.Knobs.NastyKeys)
@@ -221,6 +224,7 @@ func (p *Provider) routes() http.Handler {
 	}
 	handle("GET /.well-known/openid-configuration", DiscoveryEndpoint, p.serveDiscovery)
 	handle("GET /jwks", JWKSEndpoint, p.serveKeys)
+	handle("GET /jwks/{name}", JWKSEndpoint, p.serveKeys)
 	handle("GET /authorize", AuthorizeEndpoint, p.serveAuthorize)
 	handle("POST /authorize", AuthorizeEndpoint, p.serveAuthorize)
 	handle("POST /par", PushEndpoint, p.servePush)

@@ -19,7 +19,7 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		"issuer":                                     issuer,
 		"authorization_endpoint":                     p.base + "/authorize",
 		"token_endpoint":                             p.base + "/token",
-		"jwks_uri":                                   p.base + "/jwks",
+		"jwks_uri":                                   p.base + k.keysPath(),
 		"userinfo_endpoint":                          p.base + "/userinfo",
 		"revocation_endpoint":                        p.base + "/revoke",
 		"end_session_endpoint":                       p.base + "/end_session",
@@ -43,6 +43,8 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		"request_object_signing_alg_values_supported":      []string{"PS256", "ES256", "EdDSA"},
 		"authorization_signing_alg_values_supported":       []string{"RS256"},
 		"request_uri_parameter_supported":                  false,
+		"frontchannel_logout_supported":                    true,
+		"frontchannel_logout_session_supported":            true,
 		"backchannel_logout_supported":                     true,
 		"backchannel_logout_session_supported":             true,
 	}

@@ -18,7 +18,7 @@ func (p *Provider) serveEndSession(w http.ResponseWriter, r *http.Request) {
 		p.errorPage(w, http.StatusBadRequest, "id_token_hint is required.")
 		return
 	}
-	q, problem := p.readLogout(r.Form)
+	q, problem := p.readLogout(r.Form, p.turned())
 	if problem != "" {
 		p.errorPage(w, http.StatusBadRequest, problem)
 		return
@@ -28,10 +28,10 @@ func (p *Provider) serveEndSession(w http.ResponseWriter, r *http.Request) {
 	case b == nil && q.sid == "" && q.sub == "":
 		q.next(p, w) // nobody is signed in, and nobody says who was
 	case b == nil:
-		p.endBrowser(r.Context(), q.sid)
+		q.frames = p.endBrowser(r.Context(), q.sid)
 		q.next(p, w)
 	case q.sid == b.sid || q.sid == "" && q.sub == b.user.subject():
-		p.endBrowser(r.Context(), b.sid)
+		q.frames = p.endBrowser(r.Context(), b.sid)
 		p.books.count(func(s *Stats) { s.Logouts++ })
 		q.next(p, w)
 	default:
@@ -59,11 +59,12 @@ func (p *Provider) serveOwnLogout(style LogoutStyle, param string) http.HandlerF
 			p.errorPage(w, http.StatusBadRequest, "client_id or "+param+" is not registered.")
 			return
 		}
+		q := &logoutRequest{target: target}
 		if b := p.signedIn(r); b != nil {
-			p.endBrowser(r.Context(), b.sid)
+			q.frames = p.endBrowser(r.Context(), b.sid)
 			p.books.count(func(s *Stats) { s.Logouts++ })
 		}
-		(&logoutRequest{target: target}).next(p, w)
+		q.next(p, w)
 	}
 }
 
@@ -77,8 +78,9 @@ func (p *Provider) serveSignOut(w http.ResponseWriter, r *http.Request) {
 		p.show(w, http.StatusOK, "", page{Title: "Still signed in", Text: "Nothing was changed."})
 		return
 	}
+	q := &logoutRequest{}
 	if b := p.signedIn(r); b != nil {
-		p.endBrowser(r.Context(), b.sid)
+		q.frames = p.endBrowser(r.Context(), b.sid)
 		p.books.count(func(s *Stats) { s.Logouts++ })
 	}
 	target := r.PostForm.Get("request")
@@ -86,16 +88,18 @@ func (p *Provider) serveSignOut(w http.ResponseWriter, r *http.Request) {
 		p.errorPage(w, http.StatusBadRequest, "You are signed out. The address to go on to is not registered.")
 		return
 	}
-	(&logoutRequest{target: target}).next(p, w)
+	q.target = target
+	q.next(p, w)
 }
 
 // logoutRequest is a good logout request.
 type logoutRequest struct {
 	sid, sub string // of the hint; empty if there was none
 	target   string // where to go on to, with state; empty for a page of ours
+	frames   []string
 }
 
-func (p *Provider) readLogout(form url.Values) (q *logoutRequest, problem string) {
+func (p *Provider) readLogout(form url.Values, k Knobs) (q *logoutRequest, problem string) {
 	for _, values := range form {
 		if len(values) > 1 {
 			return nil, "A parameter came twice."
@@ -124,17 +128,18 @@ func (p *Provider) readLogout(form url.Values) (q *logoutRequest, problem string
 		return nil, "This post_logout_redirect_uri is not registered for the client, or no client is named."
 	}
 	q.target = target
-	if state := form.Get("state"); state != "" {
+	if state := k.StateAfterLogout.spoil(form.Get("state")); state != "" {
 		q.target = withQuery(target, url.Values{"state": {state}})
 	}
 	return q, ""
 }
 
-// next goes on to where the client wants the browser, or says that all is done.
+// next goes on to where the client wants the browser, or says that all is done. Frames of
+// clients need a page to be on, which goes on by itself.
 func (q *logoutRequest) next(p *Provider, w http.ResponseWriter) {
 	http.SetCookie(w, p.cookie(""))
-	if q.target == "" {
-		p.show(w, http.StatusOK, "", page{Title: "Signed out", Text: "You can close this window."})
+	if q.target == "" || q.frames != nil {
+		p.show(w, http.StatusOK, "", page{Title: "Signed out", Text: "You can close this window.", Frames: q.frames, Onward: q.target})
 		return
 	}
 	w.Header().Set("Location", q.target)

@@ -57,6 +57,22 @@ func TestALogoutWithAHintAsksNothing(t *testing.T) {
 	}
 }
 
+func TestTheStateOfALogoutCanComeBackSpoiled(t *testing.T) {
+	t.Parallel()
+	for fault, fine := range map[devidp.StateFault]func(u *url.URL) bool{
+		"":                  func(u *url.URL) bool { return u.Query().Get("state") == "back" },
+		devidp.StateMissing: func(u *url.URL) bool { return u.String() == afterward },
+		devidp.StateOther:   func(u *url.URL) bool { state := u.Query().Get("state"); return state != "" && state != "back" },
+	} {
+		p := newParty(t, devidp.Knobs{StateAfterLogout: fault})
+		r := p.login()
+		u := location(t, p.endSession(url.Values{"id_token_hint": {r.str("id_token")}, "post_logout_redirect_uri": {afterward}, "state": {"back"}}))
+		if !fine(u) {
+			t.Errorf("%q: the way back is %s", fault, u)
+		}
+	}
+}
+
 func TestALogoutWithTheSessionsNameAsksNothing(t *testing.T) {
 	t.Parallel()
 	p := newParty(t, devidp.Knobs{})

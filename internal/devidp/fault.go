@@ -22,6 +22,7 @@ const (
 	WrongKey        Fault = "wrong_key"        // signed by somebody else, under a known kid
 	AlgNone         Fault = "alg_none"         // not signed at all
 	HMACPublicKey   Fault = "hs256_public_key" // HS256 with the public key as the secret
+	HMACBroken      Fault = "hs256_broken"     // HS256 with the client's secret, and a character is another one
 	BrokenSignature Fault = "broken_signature" // a character of it is another one
 	WrongAudience   Fault = "wrong_aud"        //
 	WrongIssuer     Fault = "wrong_iss"        //
@@ -33,6 +34,7 @@ const (
 	MissingIssued   Fault = "missing_iat"      //
 	MissingSubject  Fault = "missing_sub"      //
 	MissingAudience Fault = "missing_aud"      //
+	MissingIssuer   Fault = "missing_iss"      //
 	FutureIssued    Fault = "future_iat"       // an hour ahead
 	StaleIssued     Fault = "stale_iat"        // a day old
 	MovedAuthTime   Fault = "moved_auth_time"  // by an hour
@@ -46,8 +48,8 @@ const (
 // Faults lists them all.
 func Faults() []Fault {
 	return []Fault{
-		ForeignKey, WrongKey, AlgNone, HMACPublicKey, BrokenSignature, WrongAudience, WrongIssuer, WrongSubject,
-		WrongNonce, MissingNonce, Expired, MissingExpiry, MissingIssued, MissingSubject, MissingAudience, FutureIssued,
+		ForeignKey, WrongKey, AlgNone, HMACPublicKey, HMACBroken, BrokenSignature, WrongAudience, WrongIssuer, WrongSubject,
+		WrongNonce, MissingNonce, Expired, MissingExpiry, MissingIssued, MissingSubject, MissingAudience, MissingIssuer, FutureIssued,
 		StaleIssued, MovedAuthTime, ExtraAudience, WrongAuthorized, AudienceList, WrongAccessHash, NoTokenAtAll,
 	}
 }
@@ -67,6 +69,9 @@ func (p *Provider) signFaulty(k Knobs, f Fault, claims map[string]any) (string, 
 		return unsigned(claims)
 	case HMACPublicKey:
 		return p.signWithPublicKey(claims)
+	case HMACBroken:
+		text, err := p.signWithSecret(claims)
+		return flip(text), err
 	case ForeignKey, WrongKey:
 		foreign, err := p.foreignKeys()
 		if err != nil {
@@ -120,7 +125,7 @@ func (f Fault) spoil(claims map[string]any, now time.Time) {
 		claims["at_hash"] = "AAAAAAAAAAAAAAAAAAAAAA"
 	}
 	if name, ok := map[Fault]string{
-		MissingNonce: "nonce", MissingExpiry: "exp", MissingIssued: "iat", MissingSubject: "sub", MissingAudience: "aud",
+		MissingNonce: "nonce", MissingExpiry: "exp", MissingIssued: "iat", MissingSubject: "sub", MissingAudience: "aud", MissingIssuer: "iss",
 	}[f]; ok {
 		delete(claims, name)
 	}
@@ -155,10 +160,25 @@ func (p *Provider) signWithPublicKey(claims map[string]any) (string, error) {
 	return sign(jose.JSONWebKey{Key: secret, KeyID: key.KeyID, Algorithm: string(jose.HS256)}, "JWT", claims, false)
 }
 
+// signWithSecret signs with the secret of the client that a token is for (OpenID Connect Core
+// §10.1).
+func (p *Provider) signWithSecret(claims map[string]any) (string, error) {
+	id, _ := claims["aud"].(string)
+	p.mu.Lock()
+	secret := p.clients[id].Secret
+	p.mu.Unlock()
+	// HMAC fills a short key up with zeros in any case; go-jose wants to see that done.
+	key := append([]byte(secret), make([]byte, max(0, 32-len(secret)))...)
+	return sign(jose.JSONWebKey{Key: key, Algorithm: string(jose.HS256)}, "JWT", claims, true)
+}
+
 // flip changes a character of the signature.
 func flip(text string) string {
 	b := []byte(text)
 	i := len(b) - 10
+	if i < 0 {
+		return text
+	}
 	if b[i] == 'A' {
 		b[i] = 'B'
 	} else {

@@ -82,6 +82,7 @@ func TestEachIDTokenFaultIsWrongInOneThing(t *testing.T) {
 		{devidp.BrokenSignature, "false", fine},
 		{devidp.AlgNone, "none", fine},
 		{devidp.HMACPublicKey, "HS256 with the public key", fine},
+		{devidp.HMACBroken, "HS256 under an unknown kid", fine},
 		{devidp.WrongAudience, "", claim("aud", "somebody-else")},
 		{devidp.WrongIssuer, "", claim("iss", "https://evil.example")},
 		{devidp.WrongSubject, "", claim("sub", "mallory")},
@@ -91,6 +92,7 @@ func TestEachIDTokenFaultIsWrongInOneThing(t *testing.T) {
 		{devidp.MissingIssued, "", claim("iat", nil)},
 		{devidp.MissingSubject, "", claim("sub", nil)},
 		{devidp.MissingAudience, "", claim("aud", nil)},
+		{devidp.MissingIssuer, "", claim("iss", nil)},
 		{devidp.WrongAuthorized, "", claim("azp", "somebody-else")},
 		{devidp.WrongAccessHash, "", claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA")},
 		{devidp.Expired, "", func(c map[string]any) bool { return c["exp"].(float64) < now-1800 }},
@@ -161,6 +163,29 @@ func TestANastyKeySetHoldsWhatClientsMustSkip(t *testing.T) {
 	}
 	if len(set.Keys) != 8 {
 		t.Errorf("%d keys", len(set.Keys))
+	}
+}
+
+func TestKeysCanBeElsewhereAndFew(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, devidp.Knobs{JWKSName: "here"})
+	var metadata struct {
+		JWKSURI string `json:"jwks_uri"`
+	}
+	if err := json.Unmarshal([]byte(p.get(p.endpoint("/.well-known/openid-configuration")).text), &metadata); err != nil {
+		t.Fatal(err)
+	}
+	if r := p.get(p.endpoint("/jwks")); r.status != http.StatusNotFound || metadata.JWKSURI != p.endpoint("/jwks/here") {
+		t.Errorf("the usual place: status %d; jwks_uri %s", r.status, metadata.JWKSURI)
+	}
+	keys, err := sharedKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.idp.UseKeys(keys.Alone())
+	var set jose.JSONWebKeySet
+	if err := json.Unmarshal([]byte(p.get(metadata.JWKSURI).text), &set); err != nil || len(set.Keys) != 1 {
+		t.Errorf("%d keys, %v", len(set.Keys), err)
 	}
 }
 

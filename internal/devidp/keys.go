@@ -18,11 +18,22 @@ import (
 // Keys are a provider's first keys.
 type Keys struct{ set *keySet }
 
-// NewKeys makes keys that several providers of one test program can start with: making
-// them is what takes time in [New].
+// NewKeys makes keys that several providers of one test program can start with, or change
+// to: making them is what takes time in [New] and in RotateKeys.
 func NewKeys() (*Keys, error) {
 	set, err := newKeySet(false)
 	return &Keys{set}, err
+}
+
+// NewNastyKeys makes keys as the knob NastyKeys does.
+func NewNastyKeys() (*Keys, error) {
+	set, err := newKeySet(true)
+	return &Keys{set}, err
+}
+
+// Alone returns the RSA key without the others: a set of one.
+func (k *Keys) Alone() *Keys {
+	return &Keys{&keySet{signing: k.set.signing[:1]}}
 }
 
 // keySet is the provider's keys at one time. It does not change; rotation makes another.
@@ -113,6 +124,9 @@ func (s *keySet) published() (map[string]any, error) {
 		})
 	}
 	for _, key := range slices.Concat(s.extra, []jose.JSONWebKey{s.encryption}, s.signing) {
+		if key.Key == nil {
+			continue // a set of one has no key for encryption
+		}
 		public, err := key.Public().MarshalJSON()
 		if err != nil {
 			return nil, fmt.Errorf("devidp: publish a key: %w", err)
@@ -129,11 +143,16 @@ func (p *Provider) RotateKeys() error {
 	if err != nil {
 		return err
 	}
+	p.UseKeys(&Keys{keys})
+	return nil
+}
+
+// UseKeys is RotateKeys with keys that were made before.
+func (p *Provider) UseKeys(next *Keys) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.retired = append(p.retired, p.keys)
-	p.keys = keys
-	return nil
+	p.keys = next.set
 }
 
 // foreignKeys returns keys that are not the provider's, for forgeries.
@@ -156,13 +175,25 @@ func (p *Provider) currentKeys() *keySet {
 	return p.keys
 }
 
-func (p *Provider) serveKeys(w http.ResponseWriter, _ *http.Request) {
+func (p *Provider) serveKeys(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != p.path+p.turned().keysPath() {
+		http.NotFound(w, r)
+		return
+	}
 	set, err := p.currentKeys().published()
 	if err != nil {
 		http.Error(w, "The keys cannot be written.", http.StatusInternalServerError)
 		return
 	}
 	writeJSON(w, http.StatusOK, set)
+}
+
+// keysPath is where the keys are, below the issuer.
+func (k Knobs) keysPath() string {
+	if k.JWKSName == "" {
+		return "/jwks"
+	}
+	return "/jwks/" + k.JWKSName
 }
 
 // random returns 128 unguessable bits or more as URL-safe text.

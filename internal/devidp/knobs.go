@@ -31,6 +31,8 @@ type Knobs struct {
 	RequestObjects Offer `json:"request_objects"`
 	// IssInCallback spoils the iss parameter of the callback (RFC 9207).
 	IssInCallback IssFault `json:"iss_in_callback"`
+	// StateInCallback spoils the state parameter of the callback.
+	StateInCallback StateFault `json:"state_in_callback"`
 	// CodeTTL is how long a code can be redeemed; zero means 30 seconds.
 	CodeTTL time.Duration `json:"code_ttl"`
 
@@ -189,10 +191,18 @@ type Knobs struct {
 	Tenant string `json:"tenant"`
 	// Logout is how a browser is signed out; zero means by the end-session endpoint.
 	Logout LogoutStyle `json:"logout"`
+	// StateAfterLogout spoils the state parameter on the way back from a logout.
+	StateAfterLogout StateFault `json:"state_after_logout"`
+	// LogoutTokenType is the typ of logout tokens; empty means logout+jwt.
+	LogoutTokenType string `json:"logout_token_type"`
+	// LogoutTokenFault spoils the logout tokens that are sent when a browser signs out.
+	LogoutTokenFault LogoutFault `json:"logout_token_fault"`
 	// LogoutNeedsHint refuses a logout without id_token_hint instead of asking the user.
 	LogoutNeedsHint bool `json:"logout_needs_hint"`
 	// IssuerStyle adds the issuer's final slash or takes it away; zero: as configured.
 	IssuerStyle IssuerStyle `json:"issuer_style"`
+	// JWKSName moves the keys to a place of this name below the usual one.
+	JWKSName string `json:"jwks_name"`
 	// JWKSDown answers 503 instead of keys.
 	JWKSDown bool `json:"jwks_down"`
 	// NastyKeys makes a key set that is hard to read: two RSA, two P-256, one secp256k1
@@ -201,6 +211,8 @@ type Knobs struct {
 	NastyKeys bool `json:"nasty_keys"`
 	// OmitKid leaves kid out of token headers.
 	OmitKid bool `json:"omit_kid"`
+	// SignedUserInfo makes userinfo answers JWTs.
+	SignedUserInfo bool `json:"signed_userinfo"`
 	// UserInfoFault spoils userinfo answers; zero for none.
 	UserInfoFault UserInfoFault `json:"userinfo_fault"`
 
@@ -326,6 +338,15 @@ const (
 	IssWrong   IssFault = "wrong"
 )
 
+// StateFault is what is wrong with a state that comes back.
+type StateFault string
+
+// The faults of state.
+const (
+	StateMissing StateFault = "missing"
+	StateOther   StateFault = "other"
+)
+
 // IssuerStyle is how the issuer ends.
 type IssuerStyle string
 
@@ -368,6 +389,9 @@ func (k Knobs) check() error {
 		oneOf("id_token_fault_at", k.IDTokenFaultAt, AtLogin, AtRefresh),
 		oneOf("idt_alg", k.IDTokenAlg, "RS256", "ES256"),
 		oneOf("iss_in_callback", k.IssInCallback, IssMissing, IssWrong),
+		oneOf("state_in_callback", k.StateInCallback, StateMissing, StateOther),
+		oneOf("state_after_logout", k.StateAfterLogout, StateMissing, StateOther),
+		oneOf("logout_token_fault", k.LogoutTokenFault, logoutFaults()...),
 		oneOf("push", k.Push, Offered, Demanded),
 		oneOf("request_objects", k.RequestObjects, Offered, Demanded),
 		oneOf("issuer_style", k.IssuerStyle, IssuerWithSlash, IssuerWithoutSlash),

@@ -47,6 +47,12 @@ type Stats struct {
 	LiveGrants       int `json:"live_grants"`
 }
 
+// LogoutAnswer is what a client answered to a logout token.
+type LogoutAnswer struct {
+	Status int
+	Header http.Header
+}
+
 // ledger is what happened and what was minted. It is safe for concurrent use.
 type ledger struct {
 	mu            sync.Mutex
@@ -54,6 +60,7 @@ type ledger struct {
 	requests      []Request      // guarded by mu
 	minted        []string       // guarded by mu
 	presentations map[string]int // guarded by mu: by refresh token, good or not
+	delivered     []LogoutAnswer // guarded by mu
 }
 
 func (l *ledger) count(what func(*Stats)) {
@@ -66,6 +73,15 @@ func (l *ledger) mint(token string, keep int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.minted = newest(append(l.minted, token), keep)
+}
+
+func (l *ledger) deliver(a LogoutAnswer, keep int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.delivered = newest(append(l.delivered, a), keep)
+	if a.Status == http.StatusOK {
+		l.stats.LogoutTokens++
+	}
 }
 
 // newest drops the oldest when there are too many, a tenth at a time.
@@ -133,6 +149,13 @@ func (p *Provider) Requests() []Request {
 	p.books.mu.Lock()
 	defer p.books.mu.Unlock()
 	return slices.Clone(p.books.requests)
+}
+
+// LogoutAnswers returns what clients answered to logout tokens, oldest first.
+func (p *Provider) LogoutAnswers() []LogoutAnswer {
+	p.books.mu.Lock()
+	defer p.books.mu.Unlock()
+	return slices.Clone(p.books.delivered)
 }
 
 // Stats returns the counters.

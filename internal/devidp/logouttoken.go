@@ -1,6 +1,7 @@
 package devidp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -29,6 +30,7 @@ type LogoutFault string
 const (
 	LogoutForeignKey    LogoutFault = "foreign_key"
 	LogoutAlgNone       LogoutFault = "alg_none"
+	LogoutHMAC          LogoutFault = "hs256" // with the client's secret
 	LogoutWrongIssuer   LogoutFault = "wrong_iss"
 	LogoutWrongAudience LogoutFault = "wrong_aud"
 	LogoutNoEvent       LogoutFault = "no_event"
@@ -43,6 +45,14 @@ const (
 	LogoutTypeMissing   LogoutFault = "no_typ"     // no fault either
 	LogoutAccessType    LogoutFault = "typ_at_jwt" // the typ of an access token
 )
+
+func logoutFaults() []LogoutFault {
+	return []LogoutFault{
+		LogoutForeignKey, LogoutAlgNone, LogoutHMAC, LogoutWrongIssuer, LogoutWrongAudience, LogoutNoEvent, LogoutWrongEvent,
+		LogoutWithNonce, LogoutExpired, LogoutStale, LogoutMissingJTI, LogoutMissingIssued, LogoutIDToken, LogoutPlainType,
+		LogoutTypeMissing, LogoutAccessType,
+	}
+}
 
 const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -64,7 +74,7 @@ func (p *Provider) NewLogoutToken(t LogoutToken) (string, error) {
 	if t.SID != "" {
 		claims["sid"] = t.SID
 	}
-	typ := t.Fault.spoil(claims, now)
+	typ := t.Fault.spoil(claims, now, cmp.Or(k.LogoutTokenType, "logout+jwt"))
 	text, err := p.signLogout(t.Fault, typ, claims)
 	if err != nil {
 		return "", err
@@ -78,6 +88,8 @@ func (p *Provider) signLogout(f LogoutFault, typ string, claims map[string]any) 
 	switch f {
 	case LogoutAlgNone:
 		return unsigned(claims)
+	case LogoutHMAC:
+		return p.signWithSecret(claims)
 	case LogoutForeignKey:
 		var err error
 		if keys, err = p.foreignKeys(); err != nil {
@@ -91,9 +103,9 @@ func (p *Provider) signLogout(f LogoutFault, typ string, claims map[string]any) 
 	return sign(key, typ, claims, false)
 }
 
-// spoil changes the claims, and returns the typ.
-func (f LogoutFault) spoil(claims map[string]any, now time.Time) (typ string) {
-	typ = "logout+jwt"
+// spoil changes the claims, and returns the typ, which would be usual.
+func (f LogoutFault) spoil(claims map[string]any, now time.Time, usual string) (typ string) {
+	typ = usual
 	switch f {
 	case LogoutWrongIssuer:
 		claims["iss"] = "https://evil.example"
@@ -157,9 +169,7 @@ func (p *Provider) SendLogoutToken(ctx context.Context, address string, t Logout
 		return 0, fmt.Errorf("devidp: send a logout token: %w", err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusOK {
-		p.books.count(func(s *Stats) { s.LogoutTokens++ })
-	}
+	p.books.deliver(LogoutAnswer{resp.StatusCode, resp.Header.Clone()}, p.turned().keep())
 	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
 	return resp.StatusCode, err
 }
@@ -170,9 +180,10 @@ func (p *Provider) SendLogoutToken(ctx context.Context, address string, t Logout
 func (p *Provider) announceLogout(ctx context.Context, sid string) {
 	told := make(map[string]LogoutToken)
 	p.mu.Lock()
+	fault := p.knobs.LogoutTokenFault
 	for _, g := range p.grants {
 		if sid != "" && g.sid == sid && p.clients[g.client].BackchannelLogoutURI != "" {
-			told[g.client] = LogoutToken{Client: g.client, Subject: g.user.subject(), SID: sid}
+			told[g.client] = LogoutToken{Client: g.client, Subject: g.user.subject(), SID: sid, Fault: fault}
 		}
 	}
 	p.mu.Unlock()

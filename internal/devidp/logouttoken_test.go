@@ -27,6 +27,9 @@ func TestALogoutTokenIsPosted(t *testing.T) {
 	if err != nil || status != http.StatusAccepted {
 		t.Fatalf("status %d, %v", status, err)
 	}
+	if answers := p.idp.LogoutAnswers(); len(answers) != 1 || answers[0].Status != http.StatusAccepted {
+		t.Errorf("answers %+v", answers)
+	}
 	form := <-forms
 	claims := payload(t, form.Get("logout_token"))
 	events, ok := claims["events"].(map[string]any)
@@ -54,6 +57,7 @@ func TestLogoutTokensCanBeForged(t *testing.T) {
 	}{
 		{devidp.LogoutForeignKey, "unknown kid", claim("iss", p.idp.URL)},
 		{devidp.LogoutAlgNone, "none", claim("iss", p.idp.URL)},
+		{devidp.LogoutHMAC, "HS256 under an unknown kid", claim("iss", p.idp.URL)},
 		{devidp.LogoutWrongIssuer, "", claim("iss", "https://evil.example")},
 		{devidp.LogoutWrongAudience, "", claim("aud", "somebody-else")},
 		{devidp.LogoutNoEvent, "", claim("events", nil)},
@@ -112,6 +116,11 @@ func TestAnEndedSessionIsAnnounced(t *testing.T) {
 		if got["sid"] != want["sid"] || got["sub"] != want["sub"] || got["aud"] != want["aud"] {
 			t.Errorf("told %v of %v", got, want)
 		}
+	}
+	p.idp.Adjust(func(k *devidp.Knobs) { k.LogoutTokenFault, k.LogoutTokenType = devidp.LogoutNoEvent, "JWT" })
+	location(t, p.endSession(url.Values{"id_token_hint": {p.login().str("id_token")}, "post_logout_redirect_uri": {afterward}}))
+	if got := payload(t, (<-forms).Get("logout_token")); got["events"] != nil {
+		t.Errorf("told %v, which was to be spoiled", got)
 	}
 	location(t, p.endSession(url.Values{"post_logout_redirect_uri": {afterward}, "client_id": {"app:1"}}))
 	if n := p.idp.Stats().LogoutTokens; len(forms) != 0 || n != 1 {

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 //go:embed page.html
@@ -24,6 +25,8 @@ type page struct {
 	Request            string
 	People             []person
 	SignOut            bool
+	Frames             []string // of clients, for their front-channel logout
+	Onward             string   // where the page goes on to by itself; empty for nowhere
 }
 
 // signInPage shows the form. Its client is named, so that a user sees where the login leads.
@@ -58,12 +61,25 @@ func (p *Provider) show(w http.ResponseWriter, status int, target string, conten
 	}
 	digest := sha256.Sum256([]byte(pageStyle))
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; "+
-		"style-src 'sha256-"+base64.StdEncoding.EncodeToString(digest[:])+"'; form-action 'self'"+origin(target))
+		"style-src 'sha256-"+base64.StdEncoding.EncodeToString(digest[:])+"'; form-action 'self'"+origin(target)+content.framed())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Referrer-Policy", "same-origin")
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes()) // the browser has left, and misses it
+}
+
+// framed is what the policy has to let in for the frames.
+func (c page) framed() string {
+	if c.Frames == nil {
+		return ""
+	}
+	var policy strings.Builder
+	policy.WriteString("; frame-src")
+	for _, frame := range c.Frames {
+		policy.WriteString(origin(frame))
+	}
+	return policy.String()
 }
 
 // origin returns the origin of a registered address, with a space before it.

@@ -19,8 +19,8 @@ func responseModes() []string {
 
 // sendBack answers the client through the browser, with state and iss (RFC 9207 §2).
 func (p *Provider) sendBack(w http.ResponseWriter, k Knobs, a *authRequest, values url.Values) {
-	if a.state != "" {
-		values.Set("state", a.state)
+	if state := k.StateInCallback.spoil(a.state); state != "" {
+		values.Set("state", state)
 	}
 	switch k.IssInCallback {
 	case IssMissing:
@@ -44,6 +44,17 @@ func (p *Provider) sendBack(w http.ResponseWriter, k Knobs, a *authRequest, valu
 	w.Header().Set("Location", withQuery(a.redirectURI, values))
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.WriteHeader(http.StatusSeeOther)
+}
+
+// spoil returns the state that comes back, "" for none.
+func (f StateFault) spoil(state string) string {
+	switch f {
+	case StateMissing:
+		return ""
+	case StateOther:
+		return random()
+	}
+	return state
 }
 
 // signAnswer makes a signed authorization response (JARM §2.1).

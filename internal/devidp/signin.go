@@ -117,8 +117,9 @@ func (p *Provider) signIn(w http.ResponseWriter, k Knobs, a *authRequest, login 
 	p.sendCode(w, k, a, b)
 }
 
-// endBrowser ends the session with this sid, and tells the clients.
-func (p *Provider) endBrowser(ctx context.Context, sid string) {
+// endBrowser ends the session with this sid, and tells the clients: their servers at once, and
+// by the frames that it returns for the page.
+func (p *Provider) endBrowser(ctx context.Context, sid string) (frames []string) {
 	p.mu.Lock()
 	for cookie, b := range p.browsers {
 		if b.sid == sid {
@@ -127,6 +128,7 @@ func (p *Provider) endBrowser(ctx context.Context, sid string) {
 	}
 	p.mu.Unlock()
 	p.announceLogout(ctx, sid)
+	return p.logoutFrames(sid)
 }
 
 // person is a user as the page shows one.

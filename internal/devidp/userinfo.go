@@ -1,6 +1,7 @@
 package devidp
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -53,7 +54,28 @@ func (p *Provider) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, []any{claims})
 		return
 	}
+	if k.SignedUserInfo {
+		p.signedClaims(w, k, a.grant.client, claims)
+		return
+	}
 	writeJSON(w, http.StatusOK, claims)
+}
+
+// signedClaims answers with a JWT (OpenID Connect Core §5.3.2).
+func (p *Provider) signedClaims(w http.ResponseWriter, k Knobs, client string, claims map[string]any) {
+	claims["iss"], claims["aud"] = p.issuer(k), client
+	key, err := p.currentKeys().signer(cmp.Or(k.IDTokenAlg, "RS256"))
+	if err != nil {
+		http.Error(w, "There is no key for this.", http.StatusInternalServerError)
+		return
+	}
+	text, err := sign(key, "JWT", claims, k.OmitKid)
+	if err != nil {
+		http.Error(w, "The answer cannot be signed.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/jwt")
+	_, _ = w.Write([]byte(text)) // the client has left, and misses it
 }
 
 // bearerError answers as RFC 6750 §3 says.

@@ -50,3 +50,15 @@ func TestUserInfoCanBeSpoilt(t *testing.T) {
 		t.Errorf("array: %s", r.text)
 	}
 }
+
+func TestUserInfoCanBeSigned(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, devidp.Knobs{SignedUserInfo: true, IDTokenAlg: "ES256"})
+	r := p.userinfo(p.login().str("access_token"))
+	if claims := payload(t, r.text); r.header.Get("Content-Type") != "application/jwt" || claims["sub"] != "alice" || claims["aud"] != "app:1" || claims["iss"] != p.idp.URL {
+		t.Errorf("%s %v", r.header.Get("Content-Type"), claims)
+	}
+	if got := p.verdict(r.text); got != "" {
+		t.Errorf("signature: %q", got)
+	}
+}

@@ -1,6 +1,7 @@
 package devidp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"html"
@@ -45,6 +46,32 @@ func SignIn(ctx context.Context, client *http.Client, authorizeURL, login string
 		return "", fmt.Errorf("devidp: the provider answered %d: %s", at.status, alertOf(at.page))
 	}
 	return at.location, nil
+}
+
+// SignOut walks through a logout as a browser would: it opens an end-session URL of a provider
+// of this package, and confirms where it is asked to. It returns the frames that the last
+// page has, and where the browser is to go on to, "" for nowhere; it goes to neither.
+func SignOut(ctx context.Context, client *http.Client, endSessionURL string) (frames []string, onward string, err error) {
+	walker := *client
+	walker.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	at, err := walk(ctx, &walker, http.MethodGet, endSessionURL, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	if action, id, ok := readPage(at.page); ok {
+		target, err := at.url.Parse(action)
+		if err != nil {
+			return nil, "", fmt.Errorf("devidp: the page's form leads nowhere: %w", err)
+		}
+		if at, err = walk(ctx, &walker, http.MethodPost, target.String(), url.Values{"request": {id}, "confirm": {"yes"}}); err != nil {
+			return nil, "", err
+		}
+	}
+	if at.status != http.StatusSeeOther && at.status != http.StatusOK {
+		return nil, "", fmt.Errorf("devidp: the provider answered %d: %s", at.status, alertOf(at.page))
+	}
+	frames, onward = readFrames(at.page)
+	return frames, cmp.Or(at.location, onward), nil
 }
 
 // stop is where a walk has come to.
@@ -96,6 +123,17 @@ func readAnswerForm(text string) string {
 		values.Set(html.UnescapeString(field[1]), html.UnescapeString(field[2]))
 	}
 	return withQuery(html.UnescapeString(form[1]), values)
+}
+
+// readFrames reads what page.html loads, and where it goes on to.
+func readFrames(text string) (frames []string, onward string) {
+	for _, frame := range regexp.MustCompile(`<iframe [^>]*src="([^"]*)"`).FindAllStringSubmatch(text, -1) {
+		frames = append(frames, html.UnescapeString(frame[1]))
+	}
+	if refresh := regexp.MustCompile(`<meta http-equiv="refresh" content="2; url=([^"]*)">`).FindStringSubmatch(text); refresh != nil {
+		onward = html.UnescapeString(refresh[1])
+	}
+	return frames, onward
 }
 
 func alertOf(text string) string {
