@@ -43,8 +43,9 @@ const (
 // once, so that a rotation just before signing hurts nobody. After a fetch that did not
 // bring it the next one waits a minute: forged key ids must not make of the gateway a
 // hammer on the provider. The minutes of a token that anybody can send are counted by
-// themselves: he must not be able to hold up the logins after a rotation. It is safe for
-// concurrent use.
+// themselves: he must not be able to hold up the logins after a rotation. And so are those
+// of a false signature under a key that is known, where a new key is hardly to be found. It
+// is safe for concurrent use.
 type keySet struct {
 	fetch func(ctx context.Context, address string) ([]byte, error)
 	now   func() time.Time
@@ -53,10 +54,10 @@ type keySet struct {
 
 	mu       sync.Mutex // guards what follows
 	keys     []jose.JSONWebKey
-	fetched  time.Time          // when keys were
-	searched [origins]time.Time // when keys were last fetched for the sake of an unknown one
-	failed   time.Time          // when a fetch last failed
-	problem  error              // how it failed
+	fetched  time.Time            // when keys were
+	searched map[search]time.Time // when keys were last fetched for the sake of another one
+	failed   time.Time            // when a fetch last failed
+	problem  error                // how it failed
 }
 
 // origin is where a token came from.
@@ -66,13 +67,18 @@ type origin int
 const (
 	fromProvider origin = iota // in an answer of the provider's
 	fromAnybody                // posted to us
-	origins      = iota
 )
+
+// search is why another key is looked for.
+type search struct {
+	from  origin
+	known bool // there is a key of that id, and the signature is false under it
+}
 
 // verify returns the payload of a signed token. The errors are errForged, errUnknownKey
 // and errNoKeys, the last of them wrapped.
 func (s *keySet) verify(ctx context.Context, address string, from origin, jws *jose.JSONWebSignature) ([]byte, error) {
-	keys, err := s.update(ctx, address, from, s.wanted)
+	keys, err := s.update(ctx, address, search{from: from}, s.wanted)
 	if keys == nil {
 		return nil, err
 	}
@@ -80,22 +86,23 @@ func (s *keySet) verify(ctx context.Context, address string, from origin, jws *j
 	if err == nil {
 		return payload, nil
 	}
-	keys, fetchErr := s.update(ctx, address, from, func(now time.Time) bool { return s.searchable(from, now) })
+	why := search{from: from, known: errors.Is(err, errForged)}
+	keys, fetchErr := s.update(ctx, address, why, func(now time.Time) bool { return s.searchable(why, now) })
 	if fetchErr != nil {
 		return nil, fetchErr
 	}
 	if payload, err = verifyWith(keys, jws); err == nil {
-		s.found(from)
+		s.found(why)
 	}
 	return payload, err
 }
 
-// found lets the next unknown key be searched for at once: this one was no forgery, and
-// a provider that has rotated may do so again.
-func (s *keySet) found(from origin) {
+// found lets the next key be searched for at once: this one was no forgery, and a provider
+// that has rotated may do so again.
+func (s *keySet) found(why search) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.searched[from] = time.Time{}
+	delete(s.searched, why)
 }
 
 // wanted reports whether the keys have to be fetched anyway. Call it with mu held.
@@ -107,19 +114,19 @@ func (s *keySet) wanted(now time.Time) bool {
 	return now.Sub(s.fetched) >= keysStale && now.Sub(s.failed) >= keysEvery
 }
 
-// searchable reports whether an unknown key is a reason to fetch. Call it with mu held.
-func (s *keySet) searchable(from origin, now time.Time) bool {
-	return now.Sub(s.searched[from]) >= keysEvery
+// searchable reports whether another key is a reason to fetch. Call it with mu held.
+func (s *keySet) searchable(why search, now time.Time) bool {
+	return now.Sub(s.searched[why]) >= keysEvery
 }
 
 // update fetches the keys if due says so, and returns those at hand. Callers share one
 // fetch, which none of them can cancel by leaving.
-func (s *keySet) update(ctx context.Context, address string, from origin, due func(time.Time) bool) ([]jose.JSONWebKey, error) {
+func (s *keySet) update(ctx context.Context, address string, why search, due func(time.Time) bool) ([]jose.JSONWebKey, error) {
 	s.mu.Lock()
 	keys, now := s.keys, s.now()
 	ask := due(now)
 	recent := s.problem != nil && now.Sub(s.failed) < keysPause
-	problem, search := s.problem, keys != nil
+	problem, again := s.problem, keys != nil
 	s.mu.Unlock()
 	switch {
 	case !ask:
@@ -128,7 +135,7 @@ func (s *keySet) update(ctx context.Context, address string, from origin, due fu
 		return nil, problem
 	}
 	done := s.flight.DoChan(address, func() (any, error) {
-		return s.load(context.WithoutCancel(ctx), address, from, search, due)
+		return s.load(context.WithoutCancel(ctx), address, why, again, due)
 	})
 	select {
 	case r := <-done:
@@ -140,7 +147,7 @@ func (s *keySet) update(ctx context.Context, address string, from origin, due fu
 }
 
 // load is the one fetch. Whoever was late for the last one finds its work done.
-func (s *keySet) load(ctx context.Context, address string, from origin, search bool, due func(time.Time) bool) ([]jose.JSONWebKey, error) {
+func (s *keySet) load(ctx context.Context, address string, why search, again bool, due func(time.Time) bool) ([]jose.JSONWebKey, error) {
 	s.mu.Lock()
 	if keys := s.keys; !due(s.now()) {
 		s.mu.Unlock()
@@ -160,8 +167,11 @@ func (s *keySet) load(ctx context.Context, address string, from origin, search b
 		return s.keys, s.problem
 	}
 	s.keys, s.fetched, s.problem = keys, s.now(), nil
-	if search {
-		s.searched[from] = s.now()
+	if s.searched == nil {
+		s.searched = make(map[search]time.Time)
+	}
+	if again {
+		s.searched[why] = s.now()
 	}
 	return keys, nil
 }

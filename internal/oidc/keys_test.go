@@ -196,6 +196,41 @@ func TestOnlyAForgedKeyDelaysTheNextSearch(t *testing.T) {
 	check("forged again", errUnknownKey, 5)
 }
 
+// One false signature must not hold up the logins after a rotation.
+func TestAFalseSignatureDelaysNoSearchForAnUnknownKey(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, fetches, published := time.Now(), 0, "a"
+	set := &keySet{now: func() time.Time { return now }, fetch: func(context.Context, string) ([]byte, error) {
+		fetches++
+		return publish(t, jose.JSONWebKey{Key: key.Public(), KeyID: published}), nil
+	}}
+	check := func(kid string, by *ecdsa.PrivateKey, want error, wantFetches int) {
+		t.Helper()
+		_, err := set.verify(t.Context(), "jwks", fromProvider, sign(t, jose.ES256, by, kid, "JWT"))
+		if !errors.Is(err, want) || fetches != wantFetches {
+			t.Errorf("%s: %v after %d fetches, want %v after %d", kid, err, fetches, want, wantFetches)
+		}
+	}
+	check("a", key, nil, 1)
+	check("a", other, errForged, 2)
+	check("a", other, errForged, 2)
+	published = "b"
+	check("b", key, nil, 3)
+	check("b", other, errForged, 3)
+	check("forged", key, errUnknownKey, 4)
+	check("forged", key, errUnknownKey, 4)
+	now = now.Add(keysEvery)
+	check("b", other, errForged, 5)
+}
+
 func TestOtherKindsOfTokensAreNoIDTokens(t *testing.T) {
 	t.Parallel()
 	for typ, want := range map[string]bool{

@@ -36,6 +36,7 @@ func TestAFaultyRefreshedIDTokenEndsTheSessionOrKeepsTheClaims(t *testing.T) {
 		devidp.BrokenSignature: identity,
 		devidp.AlgNone:         kept, // no signature at all
 		devidp.HMACPublicKey:   kept,
+		devidp.HMACBroken:      kept,
 		devidp.WrongAudience:   identity,
 		devidp.WrongIssuer:     identity,
 		devidp.WrongSubject:    identity,
@@ -49,6 +50,7 @@ func TestAFaultyRefreshedIDTokenEndsTheSessionOrKeepsTheClaims(t *testing.T) {
 		devidp.MissingIssued:   kept,
 		devidp.MissingSubject:  kept,
 		devidp.MissingAudience: kept,
+		devidp.MissingIssuer:   kept,
 		devidp.FutureIssued:    kept,
 		devidp.StaleIssued:     kept,
 		devidp.MovedAuthTime:   kept,
