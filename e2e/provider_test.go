@@ -24,6 +24,7 @@ type provider struct {
 // stats is what the provider counts.
 type stats struct {
 	Authorizations    int `json:"authorizations"`
+	Pushes            int `json:"pushes"` // authorization requests that came ahead of the browser
 	Codes             int `json:"codes"`
 	Refreshes         int `json:"refreshes"`
 	Refused           int `json:"refused"`

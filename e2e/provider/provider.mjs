@@ -3,7 +3,8 @@
 //
 //   APP=http://localhost:8080 node provider.mjs
 //
-// WITHOUT=revocation,rpInitiatedLogout switches features off. The client cloakroom-once may not
+// WITHOUT=revocation,rpInitiatedLogout switches features off, DEMAND=par lets pushed
+// requests in and no others. The client cloakroom-once may not
 // refresh; it has the secret of the other. DPOP=1 binds their tokens to keys (RFC 9449): proofs
 // must have a nonce, of which each answer has a new one and each is good once.
 //
@@ -26,6 +27,7 @@ import instance from './node_modules/oidc-provider/lib/helpers/weak_cache.js';
 const app = process.env.APP ?? 'http://localhost:8080';
 const without = (process.env.WITHOUT ?? '').split(',');
 const bound = Boolean(process.env.DPOP);
+const demand = (process.env.DEMAND ?? '').split(',');
 const api = 'https://api.example.test/';
 const scopes = ['openid', 'offline_access', 'profile', 'email'];
 const lifetime = { access: 60 };
@@ -74,7 +76,7 @@ policy.get('login').checks.add(new interactionPolicy.Check('acr_values', 'anothe
 const minted = new Set();
 const heard = new Set();
 const presented = new Map(); // refresh token → how often it came
-const stats = { authorizations: 0, codes: 0, refreshes: 0, refused: 0, revocations: 0, nonces_demanded: 0, logout_tokens: 0, logouts_failed: 0 };
+const stats = { authorizations: 0, pushes: 0, codes: 0, refreshes: 0, refused: 0, revocations: 0, nonces_demanded: 0, logout_tokens: 0, logouts_failed: 0 };
 
 const registered = JSON.parse(process.env.CLIENT ?? '{}');
 const mutual = process.env.MTLS && JSON.parse(process.env.MTLS);
@@ -147,6 +149,8 @@ function makeProvider(issuer, secure) {
       revocation: { enabled: !without.includes('revocation') },
       rpInitiatedLogout: { enabled: !without.includes('rpInitiatedLogout') },
       backchannelLogout: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: demand.includes('par') },
+      jwtResponseModes: { enabled: true },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => api,
@@ -171,6 +175,7 @@ function makeProvider(issuer, secure) {
   op.use(async (ctx, next) => {
     await next();
     if (ctx.path === '/auth') stats.authorizations += 1;
+    if (ctx.path === '/request' && ctx.status === 201) stats.pushes += 1;
     if (ctx.path === '/token/revocation' && ctx.status === 200) stats.revocations += 1;
     if (ctx.path === '/token' && ctx.status === 200)
       for (const name of ['access_token', 'refresh_token', 'id_token']) if (ctx.body[name]) minted.add(ctx.body[name]);
