@@ -229,7 +229,7 @@ func providerConfig(cfg *config.Config) (oidc.Config, error) {
 		RedirectURL:       cfg.PublicURL.String() + cfg.BasePath + "/callback",
 		PostLogoutURL:     landing,
 		Scopes:            p.Scopes, Audience: p.Audience, Resource: p.Resource, AuthorizeParams: p.AuthorizeParams,
-		PAR:    oidc.Usage(p.PAR),
+		PAR: oidc.Usage(p.PAR), JAR: oidc.Usage(p.JAR), ResponseMode: oidc.ResponseMode(p.ResponseMode),
 		Logout: p.Logout, LogoutFallback: known.LogoutFallback, LogoutHint: p.LogoutHint, NoIDTokenHint: !p.IDTokenHint,
 		UserInfo:    p.UserInfo,
 		ExpiryClaim: cfg.Session.ExpiryClaim, IdleTimeout: cfg.Session.IdleTimeout,
