@@ -3,9 +3,44 @@
 package e2e
 
 import (
+	"html"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"testing"
 )
+
+// postOn sends the form of a provider's page that a script would send.
+func (b *browser) postOn(p page) page {
+	b.t.Helper()
+	action := formAction.FindStringSubmatch(p.body)
+	if action == nil {
+		b.t.Fatalf("no form at %s\n%s", p.url.Redacted(), p.body)
+	}
+	fields := url.Values{}
+	for _, input := range hiddenInput.FindAllString(p.body, -1) {
+		if n, v := inputName.FindStringSubmatch(input), inputValue.FindStringSubmatch(input); n != nil && v != nil {
+			fields.Set(html.UnescapeString(n[1]), html.UnescapeString(v[1]))
+		}
+	}
+	return b.navigate(http.MethodPost, b.parse(p.url, html.UnescapeString(action[1])), fields, crossSite)
+}
+
+// cameBack reports whether the browser brought the provider's answer in a mode.
+func (b *browser) cameBack(mode string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.seen, func(s sighting) bool {
+		switch mode {
+		case "query":
+			return strings.Contains(s.request, "/bff/callback?code=")
+		case "jwt":
+			return strings.Contains(s.request, "/bff/callback?response=")
+		}
+		return s.where == "POST /bff/callback"
+	})
+}
 
 // The provider takes pushed requests only, and answers in each mode; then it wants to see the
 // user once more.
@@ -24,6 +59,12 @@ func TestLoginsAreAskedForAndAnsweredInEachMode(t *testing.T) {
 			s.gateway.start()
 			for _, path := range []string{"/api/orders", "/api/vault/deeds"} {
 				p := s.browser.fillIn(s.browser.visit(s.gateway.url+path), "login", "alice")
+				if strings.HasPrefix(mode, "form_post") {
+					p = s.browser.postOn(p)
+				}
+				if !s.browser.cameBack(mode) {
+					t.Errorf("the provider answered in another mode than %s", mode)
+				}
 				if p.status != http.StatusOK || p.url.Path != path {
 					t.Fatalf("%s: it ended with %d at %s\n%s", path, p.status, p.url.Redacted(), p.body)
 				}
