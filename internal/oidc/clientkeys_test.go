@@ -125,7 +125,7 @@ func TestAClientAuthenticatesWithItsKey(t *testing.T) {
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
 			keys := newKeys(t, alg)
-			b := setUpFor(t, devidp.Client{Auth: devidp.PrivateKeyJWT, JWKS: registration(t, keys)}, devidp.Knobs{Push: devidp.PushDemanded},
+			b := setUpFor(t, devidp.Client{Auth: devidp.PrivateKeyJWT, JWKS: registration(t, keys)}, devidp.Knobs{Push: devidp.Demanded},
 				func(c *oidc.Config) { c.ClientKeys = keys })
 			b.life()
 			seen := map[string]bool{}

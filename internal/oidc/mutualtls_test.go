@@ -19,7 +19,7 @@ func TestAClientAuthenticatesWithItsCertificate(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			b := setUpFor(t, row.known, devidp.Knobs{Push: devidp.PushDemanded}, func(c *oidc.Config) { c.ClientKeys = keys })
+			b := setUpFor(t, row.known, devidp.Knobs{Push: devidp.Demanded}, func(c *oidc.Config) { c.ClientKeys = keys })
 			b.life()
 			b.presentsAt(devidp.PushEndpoint, devidp.TokenEndpoint, devidp.RevocationEndpoint)
 			for _, r := range b.calls() {
