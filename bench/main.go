@@ -14,6 +14,8 @@
 //	go run ./bench fill -store bolt:sessions.db -keys KEY -n 1000000 > cookies.txt
 //	go run ./bench scale                a thousand to a million sessions, in bbolt and in Redis
 //	go run ./bench storm                50,000 tokens that run out within a minute
+//	go run ./bench soak                 an hour of logins, calls, refreshes, streams and logouts
+//	go run ./bench sockets              10,000 WebSockets on which nothing is said
 //
 // It needs Linux, where the CPU time is read from, and wrk; for all cells also nginx,
 // redis-server, h2load and Apache with mod_auth_openidc. What is missing is left out, and
@@ -31,6 +33,8 @@ import (
 	"syscall"
 
 	"github.com/cloakroom-bff/cloakroom/bench/scale"
+	"github.com/cloakroom-bff/cloakroom/bench/soak"
+	"github.com/cloakroom-bff/cloakroom/bench/sockets"
 	"github.com/cloakroom-bff/cloakroom/bench/stage"
 	"github.com/cloakroom-bff/cloakroom/bench/storm"
 )
@@ -58,6 +62,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return pageCommand(ctx, args[1:], stdout)
 	case "scale":
 		return scale.Command(ctx, args[1:], stdout)
+	case "soak":
+		return soak.Command(ctx, args[1:], stdout)
+	case "sockets":
+		return sockets.Command(ctx, args[1:], stdout)
 	case "storm":
 		return storm.Command(ctx, args[1:], stdout)
 	case "part": // of this program, which it has started itself

@@ -21,10 +21,10 @@ import (
 	"github.com/cloakroom-bff/cloakroom/bench/process"
 )
 
-// Client is what the gateway is called at its provider.
+// Client is what the gateway is called at its provider, and Secret what it proves that with.
 const (
-	Client       = "bench"
-	clientSecret = "a-secret-for-one-run-on-loopback"
+	Client = "bench"
+	Secret = "a-secret-for-one-run-on-loopback"
 )
 
 // Setting says which gateway is started, and how.
@@ -32,11 +32,12 @@ type Setting struct {
 	Binary   string // the program
 	Dir      string // for its files
 	Issuer   string
-	Store    string // as in session.store
-	Key      string // as in session.keys
-	Upstream string // an origin
-	Provider string // more of the section provider, as "timeout: 1s"; empty: nothing
-	Session  string // more of the section session; empty: nothing
+	Provide  func(origin string) (issuer string, err error) // in Issuer's place, for a provider that has to know the gateway
+	Store    string                                         // as in session.store
+	Key      string                                         // as in session.keys
+	Upstream string                                         // an origin
+	Provider string                                         // more of the section provider, as "timeout: 1s"; empty: nothing
+	Session  string                                         // more of the section session; empty: nothing
 }
 
 // Gateway is a gateway that runs.
@@ -78,8 +79,13 @@ func Start(ctx context.Context, s Setting) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{Origin: "http://localhost:" + port, admin: "http://" + admin, client: http.Client{Timeout: 10 * time.Second}}
+	if s.Provide != nil {
+		if s.Issuer, err = s.Provide(g.Origin); err != nil {
+			return nil, err
+		}
+	}
 	file := filepath.Join(s.Dir, "gateway.yaml")
-	text := fmt.Sprintf(configuration, g.Origin, address, admin, s.Issuer, Client, clientSecret, more(s.Provider), s.Store, s.Key, more(s.Session), s.Upstream)
+	text := fmt.Sprintf(configuration, g.Origin, address, admin, s.Issuer, Client, Secret, more(s.Provider), s.Store, s.Key, more(s.Session), s.Upstream)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Held is what the gateway's process holds at a moment.
@@ -52,3 +53,6 @@ func metric(text, name string) (int64, error) {
 	}
 	return 0, fmt.Errorf("rig: the gateway's metrics have no %s", name)
 }
+
+// CPU is the processor time that the gateway has used so far.
+func (g *Gateway) CPU() (time.Duration, error) { return g.process.CPU() }
