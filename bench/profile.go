@@ -36,8 +36,9 @@ func profileCommand(ctx context.Context, args []string, stdout io.Writer) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	// Without the profile before it, so that the next does not depend on the last.
-	binary, err := st.Build(ctx, "-tags=profile", "-pgo=off")
+	// Without the profile before it, so that the next does not depend on the last, and without
+	// the paths of this machine.
+	binary, err := st.Build(ctx, "-tags=profile", "-pgo=off", "-trimpath")
 	if err != nil {
 		return err
 	}
@@ -104,6 +105,8 @@ func (p *profiling) comings(ctx context.Context, b stage.Binary) error {
 	if err != nil {
 		return err
 	}
+	// More would wait for their refreshes: session.refresh.rate is 20/s by default.
+	cookies = cookies[:min(len(cookies), 16)]
 	s.Cookies = filepath.Join(p.st.Dir, "cookies")
 	if err := os.WriteFile(s.Cookies, []byte(strings.Join(cookies, "\n")+"\n"), 0o600); err != nil {
 		return err
