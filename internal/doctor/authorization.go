@@ -45,7 +45,7 @@ func (e *exam) authorization(ctx context.Context, c *chart, client *oidc.Client,
 // be registered.
 func (e *exam) page(ctx context.Context, c *chart, target string, shown *answer) {
 	const check = "provider.redirect_uri"
-	remedy := "register exactly " + e.Provider.RedirectURL + " for client " + e.Provider.ClientID + " at the provider, and see that the client is there"
+	remedy := e.registerRedirect()
 	text := "status " + fmt.Sprint(shown.status) + textOf(shown)
 	if shown.status >= http.StatusInternalServerError {
 		c.warn("provider.authorization", "the authorization endpoint fails, "+text, "look at the provider's log, and ask again later")

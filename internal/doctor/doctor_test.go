@@ -128,9 +128,25 @@ func providerFaults() []fault {
 			s.provider = append(s.provider, "par: never")
 			s.turn(func(k *devidp.Knobs) { k.Push = devidp.Demanded })
 		}, check: "provider.par", verdict: doctor.Fail, found: "provider.par is never", remedy: "take provider.par out", also: []string{"provider.authorization"}},
-		{name: "a pushed request that is refused", broken: func(s *setup) {
+		{name: "a pushed request with scopes that are refused", broken: func(s *setup) {
 			s.turn(func(k *devidp.Knobs) { k.Push, k.Scopes = devidp.Demanded, []string{"openid"} })
-		}, check: "provider.par", verdict: doctor.Fail, found: "invalid_scope", remedy: "scopes"},
+		}, check: "provider.scopes", verdict: doctor.Fail, found: "refuses these scopes", remedy: "provider.scopes"},
+		{name: "a pushed request with another redirect URI", broken: func(s *setup) {
+			s.public = "http://localhost:1"
+			s.turn(func(k *devidp.Knobs) { k.Push = devidp.Demanded })
+		}, check: "provider.redirect_uri", verdict: doctor.Fail, found: "This redirect_uri is not registered", remedy: "register exactly http://localhost:1/bff/callback", also: []string{"provider.post_logout_url"}},
+		{name: "a pushed request for an API that nobody knows", broken: func(s *setup) {
+			s.provider = append(s.provider, "resource: [urn:x]")
+			s.turn(func(k *devidp.Knobs) { k.Push, k.Audiences = devidp.Demanded, []string{"urn:y"} })
+		}, check: "provider.authorization", verdict: doctor.Fail, found: "invalid_target", remedy: "provider.resource"},
+		{name: "a pushed request of a client that nobody knows", broken: func(s *setup) {
+			s.secret = "yesterday's secret"
+			s.turn(func(k *devidp.Knobs) { k.Push = devidp.Demanded })
+		}, check: "provider.client_secret", verdict: doctor.Fail, found: "invalid_client", remedy: "client_secret"},
+		{name: "a pushed request that is refused", broken: func(s *setup) {
+			s.turn(func(k *devidp.Knobs) { k.Push = devidp.Offered })
+			s.answer(devidp.PushEndpoint, devidp.CannedAnswer{Status: http.StatusBadRequest, Body: `{"error":"invalid_request"}`})
+		}, check: "provider.par", verdict: doctor.Fail, found: "invalid_request", remedy: "parameters"},
 	}
 }
 

@@ -32,7 +32,7 @@ func (e *exam) probe(ctx context.Context, c *chart, m *metadata) {
 	case c.failed(): // that is why
 		return
 	case e.Provider.PAR != oidc.Never && m.PAREndpoint != "":
-		c.fail("provider.par", "the provider does not take the pushed request: "+plain(err), "allow redirect URI, scopes and parameters for this client there, and look at what follows")
+		scopesRefused = e.pushRefused(c, err)
 	default:
 		c.fail("provider", plain(err), "the gateway cannot use this provider before that is mended")
 		return

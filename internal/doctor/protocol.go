@@ -51,24 +51,6 @@ func (e *exam) proofs(c *chart, m *metadata) {
 	}
 }
 
-// pushedRequests compares what the provider wants of authorization requests with what the
-// gateway does (RFC 9126 §5).
-func (e *exam) pushedRequests(c *chart, m *metadata) {
-	const check = "provider.par"
-	switch usage := e.Provider.PAR; {
-	case usage == oidc.Never && m.NeedsPAR:
-		c.fail(check, "the provider takes pushed authorization requests only (RFC 9126), and provider.par is never", "take provider.par out")
-	case usage == oidc.Never:
-		c.pass(check, "authorization requests are not pushed, as provider.par says")
-	case m.PAREndpoint != "":
-		c.pass(check, "authorization requests are pushed")
-	case usage == oidc.Always, m.NeedsPAR:
-		c.fail(check, "authorization requests are to be pushed (RFC 9126), and the provider names no pushed_authorization_request_endpoint", "switch it on there, or write provider.endpoints.pushed_authorization_request")
-	default:
-		c.pass(check, "pushed authorization requests are not offered, and not made")
-	}
-}
-
 // grantTypes looks at the grants that routes need beside a login's.
 func (e *exam) grantTypes(c *chart, m *metadata) {
 	for i, rt := range e.cfg.Routes {
