@@ -67,6 +67,7 @@ func Command(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	sizes := flags.String("sizes", "1000,10000,100000,1000000", "how many sessions, growing")
 	stores := flags.String("stores", "bbolt,redis", "which stores")
 	binary := flags.String("gateway", "", "the gateway's `program`; without it: that of this tree")
+	page := flags.Bool("markdown", false, "write the tables as a page has them")
 	file := flags.String("json", "", "write the figures into this `file`, too")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -93,7 +94,11 @@ func Command(ctx context.Context, args []string, stdout io.Writer) (err error) {
 			return err
 		}
 	}
-	if err := curve.WriteText(stdout); err != nil {
+	write := curve.WriteText
+	if *page {
+		write = curve.WriteMarkdown
+	}
+	if err := write(stdout); err != nil {
 		return err
 	}
 	return rig.Save(*file, curve)

@@ -34,14 +34,12 @@ const (
 
 // live goes on until ctx ends. An answer that a browser would not understand ends it.
 func (b *browser) live(ctx context.Context) error {
-	for {
-		if err := b.life(ctx); ctx.Err() != nil || err != nil {
-			if ctx.Err() != nil {
-				return nil // in the middle of something
-			}
+	for ctx.Err() == nil {
+		if err := b.life(ctx); err != nil && ctx.Err() == nil { // else it was in the middle of something
 			return err
 		}
 	}
+	return nil
 }
 
 // life is one login and what comes after it.
@@ -151,7 +149,7 @@ func (b *browser) stream(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer socket.Close()
+	defer func() { _ = socket.Close() }() // everything has been said
 	events, stop := context.WithTimeout(ctx, tokenLife)
 	defer stop()
 	b.listen(events)

@@ -101,9 +101,9 @@ func (p plan) run(ctx context.Context, st *stage.Stage) (*Hour, error) {
 	g, err := rig.Start(ctx, rig.Setting{
 		Binary: p.binary, Dir: st.Dir, Store: "bolt:" + store, Key: config.NewKey(), Upstream: st.Upstream,
 		Session: "idle_timeout: 30s, absolute_timeout: 10m, refresh: {rate: 1000/s}",
-		Provide: func(origin string) (string, error) {
+		Provide: func(origin string) (string, error) { //nolint:contextcheck // Close ends it
 			var err error
-			idp, err = devidp.Listen(devidp.Config{ //nolint:contextcheck // Close ends it
+			idp, err = devidp.Listen(devidp.Config{
 				Clients: []devidp.Client{{ID: rig.Client, Secret: rig.Secret, RedirectURIs: []string{origin + "/bff/callback"}}},
 				Knobs:   devidp.Knobs{AccessTokenTTL: tokenLife},
 			})
