@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"strconv"
 	"strings"
 )
 
@@ -22,6 +19,7 @@ type files struct {
 	root *os.Root // nothing outside can be reached, not by links either
 	// private is set if the files need a session: a shared cache must not keep them.
 	private bool
+	tags    tags
 }
 
 func openFiles(dir string, private bool) (*files, error) {
@@ -130,31 +128,12 @@ func (f *files) describe(h http.Header, file io.ReadSeeker, info fs.FileInfo, na
 		caching = who + revalidate
 	}
 	h.Set("Cache-Control", caching)
-	tag, err := etag(file, info)
+	tag, err := f.tags.of(file, info, name)
 	if err != nil {
 		return err
 	}
 	h.Set("Etag", tag)
 	return nil
-}
-
-// smallFile is up to where a file's own bytes make its entity tag. Images are built with
-// all times set to one moment, and an index.html that names another script is often as
-// long as the one before.
-const smallFile = 256 << 10
-
-func etag(file io.ReadSeeker, info fs.FileInfo) (string, error) {
-	if info.Size() > smallFile {
-		return `"` + strconv.FormatInt(info.Size(), 36) + "-" + strconv.FormatInt(info.ModTime().UnixNano(), 36) + `"`, nil
-	}
-	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
-		return "", fmt.Errorf("proxy: read file: %w", err)
-	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return "", fmt.Errorf("proxy: read file: %w", err)
-	}
-	return `"` + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:12]) + `"`, nil
 }
 
 // hashed reports whether a bundler has put a hash of the content into the name, so that

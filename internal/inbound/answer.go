@@ -18,6 +18,7 @@ import (
 type answer struct {
 	conn    *framing.Conn
 	leaving func() bool // the server takes no other request
+	today   *today
 
 	header   http.Header
 	head     bool // the request was HEAD
@@ -52,7 +53,7 @@ func (a *answer) reset(head bool) {
 	}
 	clear(a.header)
 	*a = answer{
-		conn: a.conn, leaving: a.leaving, header: a.header, head: head, length: unknown,
+		conn: a.conn, leaving: a.leaving, today: a.today, header: a.header, head: head, length: unknown,
 		trailers: a.trailers[:0], out: a.out[:0], held: a.held[:0],
 	}
 }
@@ -170,13 +171,17 @@ func (a *answer) lines(name string, values []string) {
 	for _, v := range values {
 		a.out = append(a.out, name...)
 		a.out = append(a.out, ": "...)
-		v = strings.Trim(v, " \t\r\n")
-		if strings.ContainsAny(v, "\r\n") {
-			v = oneLine.Replace(v)
-		}
-		a.out = append(a.out, v...)
+		a.out = append(a.out, tidy(v)...)
 		a.out = append(a.out, "\r\n"...)
 	}
+}
+
+// tidy is a header's value as it can be written. Most can stand as they are.
+func tidy(v string) string {
+	if v == "" || v[0] > ' ' && v[len(v)-1] > ' ' && strings.IndexByte(v, '\n') < 0 && strings.IndexByte(v, '\r') < 0 {
+		return v
+	}
+	return oneLine.Replace(strings.Trim(v, " \t\r\n"))
 }
 
 var oneLine = strings.NewReplacer("\n", " ", "\r", " ")
@@ -194,9 +199,7 @@ func (a *answer) frame(first []byte, done bool) {
 		a.lines("Content-Type", []string{http.DetectContentType(first)})
 	}
 	if !a.dated {
-		a.out = append(a.out, "Date: "...)
-		a.out = time.Now().UTC().AppendFormat(a.out, http.TimeFormat)
-		a.out = append(a.out, "\r\n"...)
+		a.out = append(a.out, a.today.line()...)
 	}
 	switch {
 	case !a.hasBody():

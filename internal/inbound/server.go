@@ -33,6 +33,8 @@ type Server struct {
 	// http.Server has: its ConnState says when these are closed or taken over. Nil: nobody does.
 	Changed func(change int)
 
+	today today
+
 	mu        sync.Mutex
 	listeners map[*listener]struct{} // guarded by mu
 	visitors  map[*visitor]struct{}  // guarded by mu

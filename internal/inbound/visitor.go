@@ -40,7 +40,7 @@ func (v *visitor) run(ctx context.Context) {
 	ctx = context.WithValue(ctx, http.LocalAddrContextKey, v.conn.LocalAddr())
 	ctx = framing.Context(ctx, v.conn)
 	v.read = make([]byte, readBuffer)
-	v.answer.conn, v.answer.leaving = v.conn, v.server.leaving.Load
+	v.answer.conn, v.answer.leaving, v.answer.today = v.conn, v.server.leaving.Load, &v.server.today
 	timeout := v.server.ReadHeaderTimeout
 	for {
 		if err := v.conn.SetReadDeadline(deadline(timeout)); err != nil {
