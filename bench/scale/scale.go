@@ -35,6 +35,7 @@ type Point struct {
 	Store    string `json:"store"`
 	Sessions int    `json:"sessions"`
 
+	Filled float64   `json:"filled_s"`          // how long it took to put them in, for this machine's sake
 	Logins float64   `json:"logins_per_second"` // at the manager, 256 at a time
 	Login  rig.Times `json:"login"`
 	Cold   rig.Times `json:"cold_lookup"` // of a session that memory has not
@@ -90,18 +91,11 @@ func Command(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	for name := range strings.SplitSeq(*stores, ",") {
 		points, err := climb(ctx, st, *binary, name, steps, stdout)
 		curve.Points = append(curve.Points, points...)
-		if err != nil {
-			return err
+		if err != nil { // what was measured until then is not lost
+			return errors.Join(err, curve.write(stdout, *page), rig.Save(*file, curve))
 		}
 	}
-	write := curve.WriteText
-	if *page {
-		write = curve.WriteMarkdown
-	}
-	if err := write(stdout); err != nil {
-		return err
-	}
-	return rig.Save(*file, curve)
+	return errors.Join(curve.write(stdout, *page), rig.Save(*file, curve))
 }
 
 func growing(list string) (sizes []int, err error) {
@@ -149,7 +143,7 @@ func climb(ctx context.Context, st *stage.Stage, binary, name string, sizes []in
 			}
 		}
 		points = append(points, p)
-		if _, err := fmt.Fprintf(stdout, "%s, %s sessions: measured in %v\n", name, report.Thousands(size), time.Since(began).Round(time.Second)); err != nil {
+		if _, err := fmt.Fprintf(stdout, "%s, %s sessions: measured in %v, of it %.0f s to fill and %.0f s to write the file anew\n", name, report.Thousands(size), time.Since(began).Round(time.Second), p.Filled, p.Compact); err != nil {
 			return points, err
 		}
 	}
@@ -158,6 +152,7 @@ func climb(ctx context.Context, st *stage.Stage, binary, name string, sizes []in
 
 // grow puts in what is missing to the size, but for those who log in while it is measured.
 func (a *ascent) grow(ctx context.Context, p *Point) error {
+	began := time.Now()
 	var tickets bytes.Buffer
 	from, missing := a.sessions, p.Sessions-a.sessions-loginsAt(p.Sessions)
 	f := fill.Filling{
@@ -172,6 +167,7 @@ func (a *ascent) grow(ctx context.Context, p *Point) error {
 		return err
 	}
 	a.sessions += missing
+	p.Filled = time.Since(began).Seconds()
 	for line := range strings.Lines(tickets.String()) {
 		a.tickets = append(a.tickets, strings.Clone(strings.TrimSuffix(line, "\n")))
 	}

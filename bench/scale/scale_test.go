@@ -25,10 +25,10 @@ func TestATableHasAColumnForEachSize(t *testing.T) {
 		{Store: "redis", Sessions: 1000, Ready: 56},
 	}}
 	var text, page strings.Builder
-	if err := c.WriteText(&text); err != nil {
+	if err := c.write(&text, false); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.WriteMarkdown(&page); err != nil {
+	if err := c.write(&page, true); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"| bbolt, sessions | 1,000 | 1,000,000 |", "| ready, ms | 12 | 34 |", "| redis, sessions | 1,000 | 1,000,000 |", "| ready, ms | 56 |  |"} {

@@ -57,13 +57,15 @@ func (c *Curve) axes() (stores []string, sizes []int) {
 	return stores, sizes
 }
 
-// WriteText writes a table for each store, with a column for each size.
-func (c *Curve) WriteText(w io.Writer) error { return c.write(w, "", "\t", "") }
+// write writes a table for each store, with a column for each size: as text, or for a page.
+func (c *Curve) write(w io.Writer, page bool) error {
+	if page {
+		return c.tables(w, "| ", " | ", " |")
+	}
+	return c.tables(w, "", "\t", "")
+}
 
-// WriteMarkdown writes the same for a page.
-func (c *Curve) WriteMarkdown(w io.Writer) error { return c.write(w, "| ", " | ", " |") }
-
-func (c *Curve) write(w io.Writer, left, between, right string) error {
+func (c *Curve) tables(w io.Writer, left, between, right string) error {
 	stores, sizes := c.axes()
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(cells []string) string {
