@@ -52,6 +52,7 @@ const freshTime = 5 * time.Second
 func (s *Server) Serve(l net.Listener) error {
 	rest := &listener{Listener: l, ready: make(chan net.Conn), done: make(chan struct{})}
 	if !s.listen(rest) {
+		_ = rest.Close() // as http.Server does: nobody else knows that there was no need of it
 		return http.ErrServerClosed
 	}
 	served := make(chan struct{})

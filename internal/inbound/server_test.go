@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -142,6 +143,24 @@ func TestAShutdownClosesIdleConnectionsAndWaitsForTheOthers(t *testing.T) {
 	}
 	if err := s.server.Serve(listen(t)); !errors.Is(err, http.ErrServerClosed) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A process that is told to stop while it starts must not keep its port.
+func TestAListenerThatComesAfterTheShutdownIsClosed(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Server: &http.Server{Handler: http.HandlerFunc(echo), ReadHeaderTimeout: time.Second}}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("got %v", err)
+	}
+	if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener was open: %v", err)
 	}
 }
 
