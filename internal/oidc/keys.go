@@ -91,13 +91,14 @@ func (s *keySet) verify(ctx context.Context, address string, from origin, jws *j
 	if fetchErr != nil {
 		return nil, fetchErr
 	}
-	if payload, err = verifyWith(keys, jws); err == nil {
+	payload, err = verifyWith(keys, jws)
+	if err == nil || !why.known && errors.Is(err, errForged) {
 		s.found(why)
 	}
 	return payload, err
 }
 
-// found lets the next key be searched for at once: this one was no forgery, and a provider
+// found lets the next key be searched for at once: this one is published, and a provider
 // that has rotated may do so again.
 func (s *keySet) found(why search) {
 	s.mu.Lock()
