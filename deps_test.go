@@ -62,6 +62,7 @@ var house = []room{
 		"github.com/prometheus/client_golang/...", "go.opentelemetry.io/...",
 	}, "it hears events; nobody calls it but the wiring"},
 	{"internal/devidp", []string{"internal/secret", "github.com/go-jose/go-jose/v4/..."}, "the other side of the wire shares no code with the client that it tests"},
+	{"internal/conformance", nil, "tests, and nothing that anybody could import"},
 	{"internal/demo", []string{"internal/devidp"}, "a demo API is an upstream like any other: it sees requests, not the gateway"},
 
 	{"internal/doctor", []string{
