@@ -55,7 +55,7 @@ type Config struct {
 	Rate float64
 
 	// CacheBytes is about how much memory the sessions take that are kept decoded; zero
-	// means 64 MiB, some 12,000 of a usual size. What is in use is kept beyond it.
+	// means 48 MiB, some 9,000 of a usual size. What is in use is kept beyond it.
 	CacheBytes int64
 
 	// Observe, if set, is told of every event, from many goroutines at a time. It must be
@@ -94,9 +94,9 @@ func (cfg *Config) complete() error {
 		return fmt.Errorf("session: Config has a MaxPerUser of %d: write 0 for no limit, or more", cfg.MaxPerUser)
 	}
 	if cfg.CacheBytes < 0 {
-		return fmt.Errorf("session: Config has CacheBytes of %d: write 0 for 64 MiB, or more", cfg.CacheBytes)
+		return fmt.Errorf("session: Config has CacheBytes of %d: write 0 for 48 MiB, or more", cfg.CacheBytes)
 	}
-	cfg.CacheBytes = cmp.Or(cfg.CacheBytes, 64<<20)
+	cfg.CacheBytes = cmp.Or(cfg.CacheBytes, 48<<20)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

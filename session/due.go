@@ -12,7 +12,7 @@ import (
 // their limit at once are in no hurry: requests and streams look at limits themselves.
 const (
 	dueBatch    = 64
-	dueAbreast  = 2                      // records that are attended to at a time
+	dueAbreast  = 8                      // records that are attended to at a time, so that they share the store's commits
 	dueRest     = 4                      // so many times as long as a full look takes is the rest after it
 	slotWait    = 250 * time.Millisecond // so long does a look wait for slots for revocations
 	longestLine = 256                    // so many records stay due that wait for a slot

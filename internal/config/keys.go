@@ -128,7 +128,7 @@ func (s *Session) keys() group {
 		{"expiry_claim", claimName(&s.ExpiryClaim), "session_expiry", "", "The claim of a login's ID token that says when the session ends at the latest, in seconds since 1970."},
 		{"max_per_user", count(&s.MaxPerUser, 0), 0, "", "How many sessions a user may have; beyond, the oldest goes. 0 is no limit."},
 		{"store_grace", duration(&s.StoreGrace, 10*time.Second), "10s", "", "How long memory serves while the store is away."},
-		{"cache", size(&s.Cache), "64MiB", "", "About how much memory sessions take that are kept at hand; the others are read from the store."},
+		{"cache", size(&s.Cache), "48MiB", "", "About how much memory sessions take that are kept at hand; the others are read from the store."},
 		{"wait_replicas", count(&s.WaitReplicas, 0), 0, "", "How many replicas of Redis must have an end or a rotation before it counts."},
 		{"refresh", group{
 			{"before_expiry", duration(&s.Refresh.BeforeExpiry, forever), "60s", "", "How long before its end a token is refreshed in the background; at most a fifth of its lifetime."},

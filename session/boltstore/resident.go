@@ -23,9 +23,15 @@ func (s *Store) touch(records int) {
 // mapping where it is meanwhile; other readers may go on.
 func (s *Store) letGo() {
 	_ = s.db.View(func(tx *bbolt.Tx) error { // It fails after Close only, when there is nothing to give back.
-		if size := tx.Size(); size > s.small {
-			giveBack(s.db.Info().Data, uintptr(size)) //nolint:gosec // not negative
-		}
+		s.giveBack(tx)
 		return nil
 	})
+}
+
+// giveBack is letGo within a transaction, which keeps nothing of the pages that it has seen
+// but where they are.
+func (s *Store) giveBack(tx *bbolt.Tx) {
+	if size := tx.Size(); size > s.small {
+		release(s.db.Info().Data, uintptr(size)) //nolint:gosec // not negative
+	}
 }

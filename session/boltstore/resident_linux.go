@@ -2,8 +2,8 @@ package boltstore
 
 import "syscall"
 
-// giveBack takes the pages of a mapped file out of the process; they stay in the system's
+// release takes the pages of a mapped file out of the process; they stay in the system's
 // cache. A kernel that refuses leaves all as it was.
-func giveBack(at, size uintptr) {
+func release(at, size uintptr) {
 	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, at, size, syscall.MADV_DONTNEED)
 }

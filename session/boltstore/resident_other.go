@@ -2,5 +2,5 @@
 
 package boltstore
 
-// giveBack does nothing: other systems see to it themselves.
-func giveBack(_, _ uintptr) {}
+// release does nothing: other systems see to it themselves.
+func release(_, _ uintptr) {}
