@@ -24,8 +24,8 @@ type cache struct {
 const sessionWeight = 3 << 10
 
 func (s *Session) weight() uint32 {
-	return uint32(min(int64(sessionWeight+s.State().size), math.MaxUint32))
-} //nolint:gosec // bounded
+	return uint32(min(int64(sessionWeight+s.State().size), math.MaxUint32)) //nolint:gosec // bounded
+}
 
 func newCache(bytes int64) (*cache, error) {
 	tickets, err := otter.New(&otter.Options[string, ID]{MaximumSize: int(max(bytes/sessionWeight, 1))})
