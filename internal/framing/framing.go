@@ -59,7 +59,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if c.spoilt {
 		return c.readSpoiler(p)
 	}
-	if len(p) == 1 && c.answering && c.presence.leave != nil && c.scanner.between() {
+	if len(p) == 1 && c.answering && c.scanner.between() && c.presence.looks() {
 		// The server reads ahead, to hear when the client leaves. It asks for nothing else in
 		// so small a piece here; a read without result ends its interest.
 		c.Wait()
@@ -168,9 +168,7 @@ func (c *Conn) Close() error {
 	if c.seat != nil {
 		defer c.seat.leave()
 	}
-	if c.presence.leave != nil {
-		c.presence.leave()
-	}
+	c.presence.end()
 	return c.Conn.Close()
 }
 

@@ -15,17 +15,16 @@ import (
 // until a request has waited for a patient moment, and ends with the connection's context
 // instead of the server's.
 type presence struct {
-	leave context.CancelFunc // nil: the server looks itself
-
 	mu      sync.Mutex
-	waits   bool          // guarded by mu: the client waits, and the server reads nothing
-	count   uint64        // guarded by mu: requests that have waited
-	met     uint64        // guarded by mu: the request that the timer found last
-	timer   *time.Timer   // guarded by mu: nil until somebody has waited
-	ticking bool          // guarded by mu
-	looking chan struct{} // guarded by mu: closed when the read ahead is over; nil: there is none
-	ahead   []byte        // what was read ahead
-	err     error         // why nothing more comes
+	leave   context.CancelFunc // guarded by mu; nil: the server looks itself
+	waits   bool               // guarded by mu: the client waits, and the server reads nothing
+	count   uint64             // guarded by mu: requests that have waited
+	met     uint64             // guarded by mu: the request that the timer found last
+	timer   *time.Timer        // guarded by mu: nil until somebody has waited
+	ticking bool               // guarded by mu
+	looking chan struct{}      // guarded by mu: closed when the read ahead is over; nil: there is none
+	ahead   []byte             // what was read ahead
+	err     error              // why nothing more comes
 }
 
 // moment is how long a request waits, at least, before somebody looks whether its client is
@@ -35,10 +34,31 @@ const moment = 20 * time.Millisecond
 // Context is for http.Server.ConnContext: the context of a connection ends when the client
 // leaves.
 func Context(ctx context.Context, c net.Conn) context.Context {
-	if own, ok := c.(*Conn); ok {
-		ctx, own.presence.leave = context.WithCancel(ctx)
+	own, ok := c.(*Conn)
+	if !ok {
+		return ctx
 	}
+	ctx, leave := context.WithCancel(ctx)
+	own.presence.mu.Lock()
+	defer own.presence.mu.Unlock()
+	own.presence.leave = leave
 	return ctx
+}
+
+// looks reports whether it is here that somebody looks.
+func (p *presence) looks() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.leave != nil
+}
+
+// end ends the connection's context.
+func (p *presence) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.leave != nil {
+		p.leave()
+	}
 }
 
 // Wait notes that the client waits for an answer.
