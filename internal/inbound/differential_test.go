@@ -42,6 +42,12 @@ func (s *house) count(by int) {
 // serve serves h by the loop and http.Server.
 func serve(t *testing.T, h http.Handler) *house {
 	t.Helper()
+	return serveWithin(t, h, 10*time.Second, time.Minute)
+}
+
+// serveWithin gives clients so long for a header, and between two requests.
+func serveWithin(t *testing.T, h http.Handler, header, idle time.Duration) *house {
+	t.Helper()
 	s := &house{moved: make(chan struct{}, 1)}
 	s.server = &Server{
 		Server: &http.Server{
@@ -51,7 +57,7 @@ func serve(t *testing.T, h http.Handler) *house {
 				}
 				h.ServeHTTP(w, r)
 			}),
-			ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+			ReadHeaderTimeout: header, IdleTimeout: idle,
 			ConnContext: framing.Context, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
 			ConnState: func(c net.Conn, state http.ConnState) {
 				framing.Follow(c, state)

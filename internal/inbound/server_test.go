@@ -106,6 +106,30 @@ func TestARequestEndsWithItsHandlerAndItsClient(t *testing.T) {
 	<-ctx.Done()
 }
 
+// An event stream, or a call that waits for a refresh, lasts longer than a client may take to
+// send a header.
+func TestAClientThatWaitsIsNotTakenForOneThatIsSilent(t *testing.T) {
+	const silence = 100 * time.Millisecond
+	s := serveWithin(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answered := time.NewTimer(3 * silence)
+		defer answered.Stop()
+		select {
+		case <-answered.C:
+			_, _ = io.WriteString(w, "at last")
+		case <-r.Context().Done():
+			_, _ = io.WriteString(w, "cut off")
+		}
+	}), silence, silence)
+	g := visit(t, s.addr)
+	for range 2 { // the first on a connection, and one that comes later
+		g.say(t, plainGet)
+		wantsAnswer(t, g, "GET", "at last")
+	}
+	if s.looped.Load() == 0 {
+		t.Error("the loop answered none")
+	}
+}
+
 func TestAShutdownClosesIdleConnectionsAndWaitsForTheOthers(t *testing.T) {
 	began, goOn := make(chan struct{}), make(chan struct{})
 	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

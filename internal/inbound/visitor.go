@@ -55,6 +55,9 @@ func (v *visitor) run(ctx context.Context) {
 			v.handOver(n)
 			return
 		}
+		if err := v.conn.SetReadDeadline(time.Time{}); err != nil { // whoever waits for an answer is not silent
+			break
+		}
 		if !v.begin() {
 			break
 		}
