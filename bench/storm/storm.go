@@ -17,6 +17,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -88,6 +89,7 @@ type Weather struct {
 	Renewed int       `json:"renewed_while_slow"`
 
 	Spans    []Span      `json:"storm"`
+	Odd      []string    `json:"odd,omitempty"` // how calls ended that were neither 200 nor 503
 	Provider rig.Answers `json:"provider"`
 	Greedy   float64     `json:"greedy_calls"`     // the share of the user with fifty sessions in the calls
 	Granted  float64     `json:"greedy_refreshes"` // and in the refreshes
@@ -190,7 +192,7 @@ func (p plan) breakOut(ctx context.Context, g *rig.Gateway, caller *rig.Caller, 
 	calls := caller.Steadily(ctx, p.calls, p.storm, func() string { return c.storm[rand.IntN(len(c.storm))] }) //nolint:gosec // As above.
 	end()
 	all.Wait()
-	w.Spans = spans(began, calls)
+	w.Spans, w.Odd = spans(began, calls), odd(calls)
 	w.Greedy = float64(len(greedyCalls)) / float64(max(len(calls)+len(greedyCalls), 1))
 	return failed
 }
@@ -214,6 +216,20 @@ func most(ctx context.Context, g *rig.Gateway) (m rig.Held, err error) {
 		}
 		m.RSS, m.Heap, m.Goroutines, m.Files = max(m.RSS, now.RSS), max(m.Heap, now.Heap), max(m.Goroutines, now.Goroutines), max(m.Files, now.Files)
 	}
+}
+
+// odd says how calls ended that were neither good nor told to come again, each way once.
+func odd(calls []rig.Call) (ways []string) {
+	for _, c := range calls {
+		way := fmt.Sprint(c.Status)
+		if c.Err != nil {
+			way = c.Err.Error()
+		}
+		if c.Status != http.StatusOK && c.Status != http.StatusServiceUnavailable && !slices.Contains(ways, way) {
+			ways = append(ways, way)
+		}
+	}
+	return ways
 }
 
 // spanOf is how long a Span is.
@@ -318,6 +334,9 @@ func (w *Weather) WriteText(out io.Writer) error {
 	fmt.Fprintf(&text, "  from s   200   503  other   200: p50 ms   p99 ms   503: p50 ms   p99 ms\n")
 	for _, s := range w.Spans {
 		fmt.Fprintf(&text, "  %6d %5d %5d  %5d   %11s %8s   %11s %8s\n", s.From, s.OK, s.Later, s.Failed, ms(s.Served.P50), ms(s.Served.P99), ms(s.Denied.P50), ms(s.Denied.P99))
+	}
+	for _, way := range w.Odd {
+		fmt.Fprintf(&text, "  other: %s\n", way)
 	}
 	fmt.Fprintf(&text, "  the provider answered %d refreshes, %d with 429, at most %d in one second; no refresh token came twice\n", w.Provider.Refreshed, w.Provider.Refused, w.Provider.Most)
 	fmt.Fprintf(&text, "  the user with %d sessions made %.0f %% of the calls and got %.0f %% of the refreshes\n", greedy, 100*w.Greedy, 100*w.Granted)
