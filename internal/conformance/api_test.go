@@ -17,11 +17,12 @@ import (
 	"github.com/cloakroom-bff/cloakroom/internal/devidp"
 )
 
-// An api takes the provider's tokens, and bound ones only with a proof that is for the very
-// request and has a nonce of its own that no proof had before (RFC 9449 §7, §9).
+// An api takes the provider's tokens: such as are bound to a key with a proof that is for the
+// very request and has a nonce that no proof had before (RFC 9449 §7, §9), such as are bound
+// to a certificate on a connection that presents it (RFC 8705 §3).
 type api struct {
 	provider *devidp.Server
-	bound    bool
+	takes    binding
 
 	mu     sync.Mutex      // guards what follows
 	calls  int             // let in or not
@@ -31,6 +32,15 @@ type api struct {
 	nonces map[string]bool // that are still good
 	proofs map[string]bool // that came
 }
+
+// binding is what tokens must be bound to.
+type binding int
+
+const (
+	toNothing binding = iota
+	toKey
+	toCertificate
+)
 
 // forget begins a module.
 func (a *api) forget() {
@@ -75,32 +85,35 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.calls++
+	scheme := "Bearer"
+	if a.takes == toKey {
+		scheme = "DPoP"
+	}
 	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	want := "Bearer"
-	if a.bound {
-		want = "DPoP"
-	}
 	err := errInvalidToken
-	if kind == want && a.provider.Active(token) {
-		err = nil
-	}
-	if err == nil && a.bound {
+	if kind == scheme && a.provider.Active(token) {
 		err = a.judge(r, token)
 	}
-	if a.bound && !a.free {
-		nonce := rand.Text()
-		a.nonces[nonce] = true
-		w.Header().Set("DPoP-Nonce", nonce)
+	if a.takes == toKey {
+		scheme = a.scheme
+		a.offerNonce(w)
 	}
 	if err != nil {
-		if a.bound {
-			want = a.scheme
-		}
-		w.Header().Set("WWW-Authenticate", want+` error="`+err.Error()+`"`)
+		w.Header().Set("WWW-Authenticate", scheme+` error="`+err.Error()+`"`)
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
 	a.taken = append(a.taken, token)
+}
+
+// offerNonce puts a nonce into the answer. The caller holds mu.
+func (a *api) offerNonce(w http.ResponseWriter) {
+	if a.free {
+		return
+	}
+	nonce := rand.Text()
+	a.nonces[nonce] = true
+	w.Header().Set("DPoP-Nonce", nonce)
 }
 
 // Codes of refusals.
@@ -109,8 +122,25 @@ var (
 	errUseNonce     = errors.New("use_dpop_nonce")
 )
 
-// judge verifies a proof (RFC 9449 §4.3). The caller holds mu.
+// judge asks for what the token is bound to. The caller holds mu.
 func (a *api) judge(r *http.Request, token string) error {
+	switch a.takes {
+	case toKey:
+		return a.judgeProof(r, token)
+	case toCertificate:
+		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+			return errInvalidToken
+		}
+		sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
+		if confirmed(token).Certificate != base64.RawURLEncoding.EncodeToString(sum[:]) {
+			return errInvalidToken
+		}
+	}
+	return nil
+}
+
+// judgeProof verifies a proof (RFC 9449 §4.3). The caller holds mu.
+func (a *api) judgeProof(r *http.Request, token string) error {
 	proofs := r.Header.Values("DPoP")
 	if len(proofs) != 1 {
 		return fmt.Errorf("invalid_dpop_proof: there are %d", len(proofs))
@@ -136,7 +166,7 @@ func (a *api) judge(r *http.Request, token string) error {
 	encode := base64.RawURLEncoding.EncodeToString
 	switch {
 	case head.ExtraHeaders[jose.HeaderType] != "dpop+jwt", proof.HTM != r.Method, proof.HTU != "http://"+r.Host+r.URL.Path,
-		proof.ATH != encode(hash[:]), confirmed(token) != encode(key), a.proofs[proof.JTI]:
+		proof.ATH != encode(hash[:]), confirmed(token).JKT != encode(key), a.proofs[proof.JTI]:
 		return errors.New("invalid_dpop_proof")
 	case !a.free && !a.nonces[proof.Nonce]:
 		return errUseNonce
@@ -146,18 +176,22 @@ func (a *api) judge(r *http.Request, token string) error {
 	return nil
 }
 
-// confirmed is the thumbprint of the key that a token is bound to (RFC 9449 §6.1).
-func confirmed(token string) string {
-	var claims struct {
-		Confirmation struct{ JKT string } `json:"cnf"`
-	}
+// confirmation is what a token is bound to: thumbprints (RFC 9449 §6.1, RFC 8705 §3.1).
+type confirmation struct {
+	JKT         string `json:"jkt"`
+	Certificate string `json:"x5t#S256"`
+}
+
+func confirmed(token string) (c confirmation) {
+	claims := struct {
+		Confirmation *confirmation `json:"cnf"`
+	}{&c}
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return ""
+		return c
 	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(payload, &claims) != nil {
-		return ""
+	if payload, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil {
+		_ = json.Unmarshal(payload, &claims) // what cannot be read confirms nothing
 	}
-	return claims.Confirmation.JKT
+	return c
 }

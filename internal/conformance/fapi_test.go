@@ -2,8 +2,10 @@ package conformance
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cloakroom-bff/cloakroom/internal/clientkey"
 	"github.com/cloakroom-bff/cloakroom/internal/devidp"
@@ -22,13 +24,19 @@ func guarded(t *testing.T) *stage {
 		provider: []string{"client_auth: private_key_jwt", "client_key_file: client.json", "sender_constrained: dpop", "par: always"},
 		client:   devidp.Client{Auth: devidp.PrivateKeyJWT, JWKSURI: "/bff/jwks.json"},
 		knobs: func(k *devidp.Knobs) {
-			k.Push, k.TokenAuth, k.DPoPRequired, k.DPoPNonce = devidp.Demanded, devidp.PrivateKeyJWT, true, devidp.NonceOnce
-			k.DiscoveryWithoutIss, k.IssInCallback = false, ""
-			k.IDTokenAlg, k.OmitExpiresIn, k.ExpiresIn = "ES256", false, []byte("900")
+			regulated(k)
+			k.TokenAuth, k.DPoPRequired, k.DPoPNonce = devidp.PrivateKeyJWT, true, devidp.NonceOnce
 		},
-		bound: true,
+		takes: toKey,
 		files: map[string][]byte{"client.json": keys},
 	})
+}
+
+// regulated is what the provider does in both plans.
+func regulated(k *devidp.Knobs) {
+	k.Push = devidp.Demanded
+	k.DiscoveryWithoutIss, k.IssInCallback = false, ""
+	k.IDTokenAlg, k.OmitExpiresIn, k.ExpiresIn = "ES256", false, []byte("900")
 }
 
 func fapi() plan {
@@ -79,6 +87,36 @@ func fapi() plan {
 			}
 		}},
 	}}
+}
+
+// certified is the same plan for a client with a certificate, by which it is known to the provider,
+// and to which its tokens are bound.
+func certified(t *testing.T) *stage {
+	t.Helper()
+	pair, err := clientkey.NewCertificate("ES256", clientID, time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return open(t, setting{
+		provider: []string{"client_auth: tls_client_auth", "client_key_file: client.pem", "ca_file: provider.pem", "sender_constrained: mtls", "par: always"},
+		client:   devidp.Client{Auth: devidp.MutualTLS, SubjectDN: "CN=" + clientID},
+		knobs: func(k *devidp.Knobs) {
+			regulated(k)
+			k.TokenAuth, k.BoundTokens = devidp.MutualTLS, true
+		},
+		takes:  toCertificate,
+		mutual: true,
+		files:  map[string][]byte{"client.pem": pair},
+	})
+}
+
+// fapiByCertificate leaves out what is about proofs.
+func fapiByCertificate() plan {
+	p := fapi()
+	p.name, p.open = "FAPI 2.0 client with mutual TLS", certified
+	p.modules = slices.DeleteFunc(p.modules, func(m module) bool { return strings.Contains(m.name, "dpop") || strings.Contains(m.name, "token-type") })
+	p.modules[0].does = "Certificate, pushed request, tokens that are bound to the certificate."
+	return p
 }
 
 // strays is an answer that belongs to no login: its code is not presented.

@@ -41,7 +41,7 @@ const (
 )
 
 func plans() []plan {
-	return []plan{basic(), configuration(), refresh(), further(), rpInitiated(), backChannel(), frontChannel(), sessionManagement(), fapi()}
+	return []plan{basic(), configuration(), refresh(), further(), rpInitiated(), backChannel(), frontChannel(), sessionManagement(), fapi(), fapiByCertificate()}
 }
 
 func TestThePlansForRelyingParties(t *testing.T) {

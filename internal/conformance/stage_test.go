@@ -3,6 +3,8 @@ package conformance
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -44,8 +46,8 @@ type setting struct {
 	provider []string // lines of the section in config.yaml
 	client   devidp.Client
 	knobs    func(*devidp.Knobs)
-	mutual   bool // the provider has endpoints that ask for certificates
-	bound    bool // the API takes tokens with a proof only
+	mutual   bool    // the provider has endpoints that ask for certificates
+	takes    binding // of the API
 	files    map[string][]byte
 }
 
@@ -88,9 +90,6 @@ func open(t *testing.T, has setting) *stage {
 	if has.mutual {
 		s.files["provider.pem"] = s.provider.Roots
 	}
-	s.api = &api{provider: s.provider, bound: has.bound}
-	server := httptest.NewServer(s.api)
-	t.Cleanup(server.Close)
 	s.files["config.yaml"] = fmt.Appendf(nil, `
 public_url: %s
 listen: %q
@@ -101,11 +100,34 @@ provider:
   %s
 session: {keys: ["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]}
 routes:
-  - {path: /api/, upstream: %q}
+  - {path: /api/, upstream: %q%s}
   - {path: /, files: ., access: public}
-`, s.origin, strings.TrimPrefix(s.origin, "http://"), s.provider.URL, clientID, strings.Join(has.provider, "\n  "), server.URL)
+`, s.origin, strings.TrimPrefix(s.origin, "http://"), s.provider.URL, clientID, strings.Join(has.provider, "\n  "), s.serveAPI(has.takes), s.trust())
 	s.start()
 	return s
+}
+
+// serveAPI returns the API's address.
+func (s *stage) serveAPI(takes binding) string {
+	s.api = &api{provider: s.provider, takes: takes}
+	server := httptest.NewUnstartedServer(s.api)
+	s.t.Cleanup(server.Close)
+	if takes != toCertificate {
+		server.Start()
+		return server.URL
+	}
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
+	server.StartTLS()
+	s.files["api.pem"] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	return server.URL
+}
+
+// trust is the part of the route by which the gateway knows the API's certificate.
+func (s *stage) trust() string {
+	if s.files["api.pem"] == nil {
+		return ""
+	}
+	return ", upstream_tls: {ca_file: api.pem}"
 }
 
 func users() []devidp.User {
