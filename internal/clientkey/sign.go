@@ -25,6 +25,18 @@ func (s *Set) Sign(h Header, claims map[string]any) (string, error) {
 	return seal(jose.SigningKey{Algorithm: k.algorithm(h.Offered), Key: jose.JSONWebKey{Key: k.private, KeyID: k.id}}, k.headers(h.Type), claims)
 }
 
+// Algorithms returns what each key signs with for a verifier that offers these; see Header.
+func (s *Set) Algorithms(offered []string) []string {
+	if s == nil {
+		return nil
+	}
+	algs := make([]string, len(s.keys))
+	for i, k := range s.keys {
+		algs[i] = string(k.algorithm(offered))
+	}
+	return algs
+}
+
 // SignWithSecret makes a JWT of claims under a secret that the verifier has, too, with HS256.
 // The secret must have 32 bytes or more (RFC 7518 §3.2).
 func SignWithSecret(secret []byte, h Header, claims map[string]any) (string, error) {

@@ -161,6 +161,8 @@ func (c *Client) CheckIssuer(ctx context.Context, iss string, present bool) erro
 		return c.checkAnswer(m, iss)
 	case m.IssInResponse:
 		return &LoginError{Err: errors.New("the answer has no iss, though the provider announces one")}
+	case m.profile == FAPI2:
+		return &LoginError{Err: errors.New("the answer has no iss, without which FAPI 2.0 takes none")}
 	}
 	return nil
 }

@@ -73,6 +73,9 @@ type Config struct {
 	SenderConstrained SenderConstraint
 	AuthorizeParams   map[string]string
 
+	// Profile is what the configuration and the provider are held to. Empty means nothing.
+	Profile Profile
+
 	PAR Usage // of pushed authorization requests, RFC 9126
 	JAR Usage // of signed request objects, RFC 9101; the first of ClientKeys signs
 
@@ -184,6 +187,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c := &Client{cfg: cfg, log: cfg.Log, now: cfg.Now}
 	transport := transportOf(cfg.Transport)
+	cfg.Profile.harden(transport)
 	c.closed = &http.Client{Transport: transport, CheckRedirect: noRedirect}
 	if cfg.presents() {
 		presenting, err := cfg.presenting(transport)

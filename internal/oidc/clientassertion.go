@@ -29,7 +29,7 @@ func (c *Client) assertion(endpoint string) (string, error) {
 		"iss": c.cfg.ClientID, "sub": c.cfg.ClientID, "aud": audience,
 		"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(), "jti": rand.Text(),
 	}
-	header := clientkey.Header{Type: "JWT", Offered: m.AuthAlgs}
+	header := clientkey.Header{Type: "JWT", Offered: m.profile.offered(m.AuthAlgs)}
 	if c.cfg.Assertion.Typed {
 		header.Type = "client-authentication+jwt"
 	}

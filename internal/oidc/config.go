@@ -82,7 +82,7 @@ func (c *Config) check() error {
 	if !slices.Contains([]SenderConstraint{NotConstrained, DPoP, CertificateBound}, c.SenderConstrained) {
 		return fmt.Errorf("oidc: SenderConstrained %q is not known", c.SenderConstrained)
 	}
-	return errors.Join(c.Issuers.check(), c.checkClient(), c.checkParams(), c.PAR.check("PAR"), c.checkRequestObjects(), c.ResponseMode.check(), c.checkLogout(), c.Endpoints.check())
+	return errors.Join(c.Issuers.check(), c.checkClient(), c.checkParams(), c.PAR.check("PAR"), c.checkRequestObjects(), c.ResponseMode.check(), c.checkLogout(), c.Endpoints.check(), c.Profile.check(c))
 }
 
 // checkParams keeps extra parameters from taking the place of the gateway's own.

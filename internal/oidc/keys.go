@@ -178,7 +178,7 @@ func (s *keySet) load(ctx context.Context, address string, why search, again boo
 }
 
 // readKeys reads a key set and leaves out what it cannot use: unknown types and curves,
-// symmetric and encryption keys (RFC 7517 §5).
+// symmetric and encryption keys (RFC 7517 §5), RSA keys that are too short.
 func readKeys(doc []byte) ([]jose.JSONWebKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -189,7 +189,7 @@ func readKeys(doc []byte) ([]jose.JSONWebKey, error) {
 	var keys []jose.JSONWebKey
 	for _, raw := range set.Keys {
 		var k jose.JSONWebKey
-		if k.UnmarshalJSON(raw) == nil && k.Valid() && k.IsPublic() && (k.Use == "" || k.Use == "sig") {
+		if k.UnmarshalJSON(raw) == nil && k.Valid() && k.IsPublic() && (k.Use == "" || k.Use == "sig") && strong(k) {
 			keys = append(keys, k)
 		}
 	}
@@ -197,6 +197,12 @@ func readKeys(doc []byte) ([]jose.JSONWebKey, error) {
 		return nil, errors.New("the key set has no key that can verify a signature")
 	}
 	return keys, nil
+}
+
+// strong reports whether a key is none that others can compute (RFC 7518 §3.3).
+func strong(k jose.JSONWebKey) bool {
+	public, ok := k.Key.(*rsa.PublicKey)
+	return !ok || public.N.BitLen() >= 2048
 }
 
 // verifyWith tries every key that fits. The header's own jwk, jku and x5u are not asked:

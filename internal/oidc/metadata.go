@@ -33,11 +33,12 @@ type metadata struct {
 	Aliases               aliases  `json:"mtls_endpoint_aliases"`
 
 	plainToken string // the token endpoint that others use, whatever the alias
+	profile    Profile
 }
 
 // fromConfig is what is known without asking the provider.
 func fromConfig(cfg Config) *metadata {
-	m := &metadata{Issuer: cfg.Issuer, plainToken: cfg.Endpoints.Token}
+	m := &metadata{Issuer: cfg.Issuer, plainToken: cfg.Endpoints.Token, profile: cfg.Profile}
 	return m.override(cfg)
 }
 
@@ -71,7 +72,7 @@ func (m *metadata) complete(cfg Config) bool {
 // readMetadata judges a discovery document. What makes it unusable and will not mend by
 // itself is a *session.RefreshError of class Operator.
 func readMetadata(doc []byte, cfg Config) (*metadata, error) {
-	m := new(metadata)
+	m := &metadata{profile: cfg.Profile}
 	if err := json.Unmarshal(doc, m); err != nil {
 		return nil, fmt.Errorf("%w: the discovery document of %s is no valid JSON: %w", ErrNotReady, cfg.Issuer, err)
 	}
@@ -93,11 +94,14 @@ func readMetadata(doc []byte, cfg Config) (*metadata, error) {
 		m.Aliases.use(m)
 	}
 	m = m.override(cfg)
+	if err := m.checkProfile(cfg.Profile); err != nil {
+		return nil, err
+	}
 	if !m.complete(cfg) {
 		return nil, misconfigured("the discovery document of %s lacks %s: set provider.endpoints", cfg.Issuer, m.missing(cfg))
 	}
 	if len(m.algorithms()) == 0 {
-		return nil, misconfigured("the provider signs ID tokens with none of %v (id_token_signing_alg_values_supported)", algorithms())
+		return nil, misconfigured("the provider signs ID tokens with none of %v (id_token_signing_alg_values_supported)", cfg.Profile.algorithms())
 	}
 	if err := m.endpoints().check(); err != nil {
 		return nil, misconfigured("the discovery document of %s cannot be used: %w", cfg.Issuer, err)
@@ -134,13 +138,13 @@ func (m *metadata) missing(cfg Config) string {
 
 // algorithms are those that an ID token may be signed with: ours, and of them those that
 // the provider announces, if it announces any.
-func (m *metadata) algorithms() []string { return announced(m.SigningAlgs) }
+func (m *metadata) algorithms() []string { return m.announced(m.SigningAlgs) }
 
 // announced are our algorithms, and of them those that a provider announces, if it announces
 // any.
-func announced(algs []string) []string {
+func (m *metadata) announced(algs []string) []string {
 	if algs == nil {
-		return algorithms()
+		return m.profile.algorithms()
 	}
-	return slices.DeleteFunc(algorithms(), func(alg string) bool { return !slices.Contains(algs, alg) })
+	return slices.DeleteFunc(m.profile.algorithms(), func(alg string) bool { return !slices.Contains(algs, alg) })
 }

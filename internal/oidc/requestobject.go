@@ -51,7 +51,7 @@ func (c *Client) requestObject(m *metadata, form url.Values, pushed bool) (url.V
 	for name, values := range form {
 		claims[name] = memberOf(name, values)
 	}
-	signed, err := c.cfg.ClientKeys.Sign(clientkey.Header{Type: requestObjectType, Offered: m.RequestAlgs}, claims)
+	signed, err := c.cfg.ClientKeys.Sign(clientkey.Header{Type: requestObjectType, Offered: m.profile.offered(m.RequestAlgs)}, claims)
 	if err != nil {
 		return nil, fmt.Errorf("oidc: signing an authorization request: %w", err)
 	}

@@ -59,7 +59,7 @@ func (c *Client) OpenAnswer(ctx context.Context, response string) (url.Values, e
 		return nil, err
 	}
 	// Anybody can send a browser here with a token of his own making.
-	signed := &signature{keys: c.keys, address: m.JWKSURI, from: fromAnybody, algs: announced(m.AnswerAlgs)}
+	signed := &signature{keys: c.keys, address: m.JWKSURI, from: fromAnybody, algs: m.announced(m.AnswerAlgs)}
 	payload, err := signed.VerifySignature(ctx, response)
 	switch {
 	case errors.Is(err, errNoKeys):
