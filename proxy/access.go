@@ -136,6 +136,10 @@ func (g *Gateway) unauthenticated(x *exchange, r *http.Request, how Unauthentica
 	d, here := g.detourOf(x, r, how, p)
 	switch d {
 	case overHop:
+		if g.cfg.ConfirmLogins && how.wantsLogin(r, classify(r)) {
+			// A hop to the page itself would lead on to the login as if a page of ours had asked.
+			here = g.loginURL(here) + "&" + resumeParam + "=1"
+		}
 		return g.hop(x, r, here)
 	case nowhere:
 		return err

@@ -44,6 +44,10 @@ type Config struct {
 	// LoginParams are the parameters that /bff/login passes on to the provider.
 	LoginParams []string
 
+	// ConfirmLogins asks the user about a login that no page of this application has started,
+	// and that was not typed in either, before it begins.
+	ConfirmLogins bool
+
 	// ClientKeys are further public keys for /bff/jwks.json, as JSON Web Keys: those that the
 	// gateway proves itself with at the provider.
 	ClientKeys []json.RawMessage

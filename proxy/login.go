@@ -41,11 +41,11 @@ func (g *Gateway) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	silent := params.Get("prompt") == "none"
+	silent, resumes := params.Get("prompt") == "none", query.Get(resumeParam) == "1"
 	switch {
 	case framed(r) && !(silent && from.sameOrigin):
 		return badRequest(loginFramed)
-	case from.crossSite && !framed(r):
+	case from.crossSite && !framed(r) && (resumes || !g.cfg.ConfirmLogins):
 		// From another site the Strict ticket stays at home, and the session that this
 		// login is to replace with it.
 		return g.hop(w, r, g.base+"/login?"+query.Encode())
@@ -54,9 +54,12 @@ func (g *Gateway) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if query.Get(resumeParam) == "1" && !replaces.IsZero() {
+	if resumes && !replaces.IsZero() {
 		redirect(w, http.StatusFound, returnURL)
 		return nil
+	}
+	if g.cfg.ConfirmLogins && (resumes || !g.begunHere(r, from)) {
+		return g.confirm(w, query)
 	}
 	err = g.startLogin(w, r, returnURL, params, g.openDemand(query.Get(demandParam)), replaces)
 	if err != nil && silent && framed(r) {
@@ -67,8 +70,9 @@ func (g *Gateway) login(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// resumeParam of a login says that it is wanted only if the browser has no session. Behind
-// forward-auth nobody can tell, of a navigation from another site, before it was here.
+// resumeParam of a login says that it is wanted only if the browser has no session, and that
+// another site has led here. Behind forward-auth nobody can tell, of such a navigation, before
+// it was here.
 const resumeParam = "resume"
 
 // What is wrong with a login, for whoever asked for it.

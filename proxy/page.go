@@ -39,7 +39,7 @@ func newPages(provider string) (*pages, error) {
 		}
 		files[i] = string(b)
 	}
-	templates, err := template.ParseFS(web, "web/problem.html", "web/sessions.html", "web/signedout.html")
+	templates, err := template.ParseFS(web, "web/problem.html", "web/sessions.html", "web/signedout.html", "web/confirm.html")
 	if err != nil {
 		return nil, fmt.Errorf("proxy: pages: %w", err)
 	}

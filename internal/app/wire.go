@@ -213,7 +213,7 @@ func providerConfig(cfg *config.Config) (oidc.Config, error) {
 	if strings.HasPrefix(landing, "/") {
 		landing = cfg.PublicURL.String() + landing
 	}
-	issuers := oidc.Issuers{AnySlash: known.AnySlash, Also: p.Issuers, Tenants: p.AllowedTenants}
+	issuers := oidc.Issuers{AnySlash: known.AnySlash && p.Profile == config.NoProfile, Also: p.Issuers, Tenants: p.AllowedTenants}
 	if len(p.AllowedTenants) > 0 {
 		issuers.AnySlash, issuers.Template = false, p.IssuerTemplate
 	}
@@ -226,6 +226,7 @@ func providerConfig(cfg *config.Config) (oidc.Config, error) {
 		ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientAuth: oidc.AuthMethod(p.ClientAuth), ClientKeys: p.ClientKeys,
 		Assertion:         clientAssertion(p.ClientAssertion),
 		SenderConstrained: senderConstraint(p.SenderConstrained),
+		Profile:           oidc.Profile(p.Profile),
 		RedirectURL:       cfg.PublicURL.String() + cfg.BasePath + "/callback",
 		PostLogoutURL:     landing,
 		Scopes:            p.Scopes, Audience: p.Audience, Resource: p.Resource, AuthorizeParams: p.AuthorizeParams,
@@ -341,6 +342,7 @@ func newGateway(cfg *config.Config, a *App, provider *oidc.Client, after *proxy.
 			UntilBrowserCloses: !cfg.Session.Cookie.Persistent,
 		},
 		TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORS.Origins, Routes: routes, LoginParams: cfg.Provider.LoginParams,
+		ConfirmLogins:    cfg.Provider.Profile == config.FAPI2,
 		ClaimsChallenges: known.ClaimsChallenges, ClientKeys: published,
 		Sessions: a.sessions, Provider: provider, AbsoluteTimeout: cfg.Session.AbsoluteTimeout, After: after,
 		ExplainToken: session.Token(cfg.Admin.Token.Reveal()), Explained: a.audit.Explained,

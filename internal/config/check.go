@@ -16,6 +16,7 @@ func (r *reader) check(c *Config) {
 	r.checkClient(&c.Provider)
 	r.checkIssuers(&c.Provider)
 	r.checkPreset(c)
+	r.checkProfile(c)
 	r.checkSession(c)
 	r.checkSignals(&c.Signals)
 	r.checkRoutes(c)

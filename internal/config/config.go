@@ -9,7 +9,8 @@
 // One description, in keys.go, says which keys there are, what they may hold, what they
 // are without being written, and what they are for. Reading, suggestions, the names of
 // the overriding variables, the JSON Schema and the printed configuration follow from it.
-// A preset changes what some keys are without being written, and nothing else.
+// A preset changes what some keys are without being written, and nothing else. A profile does
+// that, too, and holds what is written against its rules.
 //
 //	cfg, warnings, err := config.Load("config.yaml", os.Environ())
 //
@@ -161,6 +162,7 @@ type Provider struct {
 	PAR             Usage
 	JAR             Usage
 	ResponseMode    string
+	Profile         Profile
 	LoginParams     []string
 	Logout          string
 	LogoutHint      string // a claim's name; empty: sid, where the ID token does not go
@@ -174,6 +176,15 @@ type Provider struct {
 
 	SenderConstrained SenderConstraint // what tokens are bound to
 }
+
+// Profile is a set of rules that the rest of the provider's section is held to.
+type Profile string
+
+// The profiles.
+const (
+	NoProfile Profile = ""
+	FAPI2     Profile = "fapi2" // FAPI 2.0 Security Profile
+)
 
 // ScopeOnRefresh says whether a refresh names the scopes of the login.
 type ScopeOnRefresh string
@@ -399,7 +410,7 @@ func Load(path string, environ []string) (*Config, Problems, error) {
 		return nil, nil, r.problems.sorted()
 	}
 	r.override(root, keys, overrides)
-	keys = r.preset(root).apply("", keys)
+	keys = r.profile(root).apply("", r.preset(root).apply("", keys))
 	r.group("", keys, root)
 	r.check(cfg)
 	if len(r.problems) > 0 {

@@ -62,6 +62,7 @@ func (c *Config) keys() []key {
 func (p *Provider) keys() group {
 	return group{
 		{"preset", presetName(&p.Preset), "", "", "Data of a known provider that fills in what follows; what is written here wins."},
+		{"profile", profileName(&p.Profile), "", "", "Rules to meet: fapi2 is the FAPI 2.0 Security Profile. It fills in what they ask for, and what weakens them is an error."},
 		{"issuer", issuer(&p.Issuer), nil, "https://login.example.com/", "The provider's issuer, exactly as its discovery document has it."},
 		{"issuers", series[string]{&p.Issuers, neededText, false}, []string{}, "", "Other spellings of the issuer that its ID tokens may have."},
 		{"issuer_template", issuerTemplate(&p.IssuerTemplate), "", "", "The issuer of all tenants, with {tenantid} in the tenant's place; needs allowed_tenants."},

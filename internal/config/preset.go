@@ -23,23 +23,26 @@ func presetName(s *string) field {
 // preset finds out which preset is asked for, before anything is read: it changes what
 // follows. A name that is wrong changes nothing here and is reported where it is read.
 func (r *reader) preset(root *node) initials {
-	section := root.find("provider")
-	if section == nil {
-		return nil
-	}
-	named := section.value.find("preset")
-	if named == nil || named.value.kind != text {
-		return nil
-	}
-	name, _, err := r.expand(named.value.text, nil)
-	if err != nil {
-		return nil
-	}
+	name, _ := r.early(root, "preset")
 	p, ok := preset.Find(name)
 	if !ok {
 		return nil
 	}
 	return initialsOf(p)
+}
+
+// early returns a text of the provider's section before anything is read.
+func (r *reader) early(root *node, name string) (value string, ok bool) {
+	section := root.find("provider")
+	if section == nil {
+		return "", false
+	}
+	named := section.value.find(name)
+	if named == nil || named.value.kind != text {
+		return "", false
+	}
+	value, _, err := r.expand(named.value.text, nil)
+	return value, err == nil
 }
 
 // initials are defaults that take the place of the usual ones, by path.

@@ -37,7 +37,7 @@ func walkSchema(schema map[string]any, path string, visit func(string, map[strin
 
 // documented is every key of the documentation's long example.
 const documented = `public_url listen tls.cert_file tls.key_file max_connections drain.stop drain.restart admin.listen admin.token forward_auth.listen
-post_logout_url base_path trusted_proxies cors.origins provider.preset provider.issuer provider.issuers
+post_logout_url base_path trusted_proxies cors.origins provider.preset provider.profile provider.issuer provider.issuers
 provider.issuer_template provider.allowed_tenants provider.discovery_url provider.client_id
 provider.client_secret provider.client_auth provider.client_key_file provider.client_assertion.audience provider.client_assertion.typ provider.sender_constrained provider.scopes provider.scope_on_refresh
 provider.audience provider.resource provider.authorize_params provider.login_params provider.logout provider.logout_hint
