@@ -14,7 +14,7 @@ import (
 )
 
 // metadata is what a discovery document says (OpenID Connect Discovery 1.0 §3, RFC 8414,
-// RFC 9126 §5, RFC 9207 §3, RFC 9449 §5.1 and the logout specifications).
+// RFC 8705 §3.3, RFC 9126 §5, RFC 9207 §3, RFC 9449 §5.1 and the logout specifications).
 type metadata struct {
 	Issuer                string   `json:"issuer"`
 	AuthorizationEndpoint string   `json:"authorization_endpoint"`
@@ -29,7 +29,9 @@ type metadata struct {
 	AuthMethods           []string `json:"token_endpoint_auth_methods_supported"`
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
 	SigningAlgs           []string `json:"id_token_signing_alg_values_supported"`
+	AuthAlgs              []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
+	BindsTokens           bool     `json:"tls_client_certificate_bound_access_tokens"`
 	ACRValues             []string `json:"acr_values_supported"`
 	PAREndpoint           string   `json:"pushed_authorization_request_endpoint"`
 	NeedsPAR              bool     `json:"require_pushed_authorization_requests"`

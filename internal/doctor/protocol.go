@@ -27,6 +27,7 @@ func (e *exam) protocol(c *chart, m *metadata) {
 	}
 	e.pushedRequests(c, m)
 	e.proofs(c, m)
+	e.profile(c, m)
 	e.userInfo(c, m)
 	e.grantTypes(c, m)
 	e.stepUp(c, m)

@@ -20,6 +20,7 @@ func (e *exam) pushedRequests(c *chart, m *metadata) {
 		c.pass(check, "authorization requests are not pushed, as provider.par says")
 	case m.PAREndpoint != "":
 		c.pass(check, "authorization requests are pushed")
+	case e.Provider.Profile == oidc.FAPI2: // profile says so
 	case usage == oidc.Always, m.NeedsPAR:
 		c.fail(check, "authorization requests are to be pushed (RFC 9126), and the provider names no pushed_authorization_request_endpoint", "switch it on there, or write provider.endpoints.pushed_authorization_request")
 	default:

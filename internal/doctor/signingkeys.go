@@ -34,6 +34,13 @@ func (e *exam) signingKeys(ctx context.Context, c *chart, m *metadata) {
 	if m.SigningAlgs != nil {
 		algs = slices.DeleteFunc(algs, func(alg string) bool { return !slices.Contains(m.SigningAlgs, alg) })
 	}
+	if e.Provider.Profile == oidc.FAPI2 {
+		algs = slices.DeleteFunc(algs, func(alg string) bool { return !slices.Contains(oidc.ProfileAlgorithms(), alg) })
+	}
+	if len(algs) == 0 && e.Provider.Profile == oidc.FAPI2 {
+		c.fail(check, "the provider has no key that signs ID tokens as FAPI 2.0 has it", "give it one for "+algorithms+", and let it sign those of this client with it")
+		return
+	}
 	if len(algs) == 0 {
 		c.fail(check, fmt.Sprintf("the provider signs ID tokens with %s, and its keys verify none of these that the gateway takes", strings.Join(m.SigningAlgs, ", ")),
 			"let it sign ID tokens for this client with RS256 or ES256; HS256 and none are never taken")
