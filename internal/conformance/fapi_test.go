@@ -11,7 +11,7 @@ import (
 	"github.com/cloakroom-bff/cloakroom/internal/devidp"
 )
 
-// guarded is what the plan of FAPI 2.0 meets: a client with a key, pushed requests, tokens
+// guarded is what the plan of FAPI 2.0 meets, with one key of the configuration: a client with a key, pushed requests, tokens
 // that are bound to a key, and nonces that change on every answer, demanded by the provider
 // and by the API from the first request.
 func guarded(t *testing.T) *stage {
@@ -21,7 +21,7 @@ func guarded(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	return open(t, setting{
-		provider: []string{"client_auth: private_key_jwt", "client_key_file: client.json", "sender_constrained: dpop", "par: always"},
+		provider: []string{"profile: fapi2", "client_key_file: client.json"},
 		client:   devidp.Client{Auth: devidp.PrivateKeyJWT, JWKSURI: "/bff/jwks.json"},
 		knobs: func(k *devidp.Knobs) {
 			regulated(k)
@@ -57,6 +57,10 @@ func fapi() plan {
 		{"invalid-aud", refused, "`aud` is another client.", faulty(devidp.WrongAudience, "aud names")},
 		{"invalid-secondary-aud", refused, "`aud` has another client, too.", faulty(devidp.ExtraAudience, "aud names")},
 		{"invalid-null-alg", refused, "The ID token is not signed.", faulty(devidp.AlgNone, "algorithm \\\"none")},
+		{"invalid-alternate-alg", refused, "The ID token is signed with RS256.", func(v *visit) {
+			v.misbehave(func(k *devidp.Knobs) { k.IDTokenAlg = "RS256" })
+			v.refuse("algorithm \\\"RS256")
+		}},
 		{"invalid-expired-exp", refused, "`exp` is over.", faulty(devidp.Expired, "expired")},
 		{"invalid-missing-exp", refused, "The ID token has no `exp`.", faulty(devidp.MissingExpiry, "exp is missing")},
 		{"invalid-missing-aud", refused, "It has no `aud`.", faulty(devidp.MissingAudience, "aud is missing")},
@@ -98,7 +102,7 @@ func certified(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	return open(t, setting{
-		provider: []string{"client_auth: tls_client_auth", "client_key_file: client.pem", "ca_file: provider.pem", "sender_constrained: mtls", "par: always"},
+		provider: []string{"profile: fapi2", "client_auth: tls_client_auth", "client_key_file: client.pem", "ca_file: provider.pem", "sender_constrained: mtls"},
 		client:   devidp.Client{Auth: devidp.MutualTLS, SubjectDN: "CN=" + clientID},
 		knobs: func(k *devidp.Knobs) {
 			regulated(k)
