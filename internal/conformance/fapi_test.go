@@ -11,9 +11,9 @@ import (
 	"github.com/cloakroom-bff/cloakroom/internal/devidp"
 )
 
-// guarded is what the plan of FAPI 2.0 meets, with one key of the configuration: a client with a key, pushed requests, tokens
-// that are bound to a key, and nonces that change on every answer, demanded by the provider
-// and by the API from the first request.
+// guarded is what the plan of FAPI 2.0 meets, by one key of the configuration: a client with a
+// key, pushed requests, and tokens that are bound to another. The provider and the API demand
+// a nonce from the first request, and another one in each that follows.
 func guarded(t *testing.T) *stage {
 	t.Helper()
 	keys, err := clientkey.New("PS256", nil)
