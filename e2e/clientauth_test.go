@@ -65,9 +65,9 @@ func setStageFor(t *testing.T, p proof) *stage {
 	lines := []string{"client_auth: " + p.method}
 	var client struct{ key, certificate string }
 	if p.make != "" {
-		make := exec.CommandContext(t.Context(), binary, append([]string{"keys", "client", "--out", "client.keys"}, strings.Fields(p.make)...)...)
-		make.Dir = s.gateway.dir
-		public, err := make.Output()
+		made := exec.CommandContext(t.Context(), binary, append([]string{"keys", "client", "--out", "client.keys"}, strings.Fields(p.make)...)...)
+		made.Dir = s.gateway.dir
+		public, err := made.Output()
 		if err != nil {
 			t.Fatalf("cloakroom keys client: %v", err)
 		}
