@@ -11,6 +11,7 @@
 //	npm ci --prefix e2e/provider && npm ci --prefix e2e/auth0
 //	for part in react vue express; do npm ci --prefix examples/shop/$part; done
 //	(cd e2e/dex && CGO_ENABLED=0 go build -o bin/dex github.com/dexidp/dex/cmd/dex)
+//	(cd e2e/goidc && CGO_ENABLED=0 go build -o bin/goidc .)
 //	(cd e2e/caddy && CGO_ENABLED=0 go build -o bin/caddy github.com/caddyserver/caddy/v2/cmd/caddy)
 //	(cd e2e/traefik && CGO_ENABLED=0 go build -o bin/traefik github.com/traefik/traefik/v3/cmd/traefik)
 //	(cd e2e/h2spec && CGO_ENABLED=0 go build -o bin/h2spec github.com/summerwind/h2spec/cmd/h2spec)

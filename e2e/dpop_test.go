@@ -78,13 +78,42 @@ type bank struct {
 	api *resource
 }
 
-func openBank(t *testing.T, bolt bool) *bank {
+// A charter is what a bank is held to.
+type charter struct {
+	demands []string          // further variables of the provider
+	lines   []string          // of the configuration's provider
+	files   map[string][]byte // beside the configuration
+	route   string            // further lines of the API's route, each indented by four
+
+	op  func(t *testing.T, app string) (issuer string) // starts another provider than oidc-provider
+	api func(t *testing.T, issuer string) (url string) // starts another API than the one that takes proofs
+}
+
+// withSecret is the charter of a client that has a secret, and tokens that are bound to keys.
+func withSecret(t *testing.T) charter {
+	return charter{
+		demands: []string{"DPOP=1"},
+		lines:   []string{"client_secret: ${file:./client.secret}", "sender_constrained: dpop"},
+		files:   map[string][]byte{"client.secret": []byte((&provider{t: t}).client().secret)},
+	}
+}
+
+func openBank(t *testing.T, bolt bool, c charter) *bank {
 	t.Helper()
 	f := &fleet{t: t, url: fmt.Sprintf("http://localhost:%d", freePort(t))}
 	f.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}, Timeout: time.Minute}
 	t.Cleanup(f.client.CloseIdleConnections)
-	b := &bank{fleet: f, op: startProvider(t, f.url, "DPOP=1")}
-	b.api = startResource(t, b.op.issuer)
+	b := &bank{fleet: f}
+	if c.op != nil {
+		b.op = &provider{t: t, issuer: c.op(t, f.url)}
+	} else {
+		b.op = startProvider(t, f.url, c.demands...)
+	}
+	if c.api != nil {
+		b.api = &resource{t, c.api(t, b.op.issuer)}
+	} else {
+		b.api = startResource(t, b.op.issuer)
+	}
 	n, at := f.openStore(setting{bolt: bolt})
 	key, err := exec.CommandContext(t.Context(), binary, "keys", "new").Output()
 	if err != nil {
@@ -95,7 +124,9 @@ func openBank(t *testing.T, bolt bool) *bank {
 		own := "127.0.0.1:" + port(g.url)
 		g.url = "http://" + own
 		g.write("session.key", key)
-		g.write("client.secret", []byte(b.op.client().secret))
+		for name, data := range c.files {
+			g.write(name, data)
+		}
 		g.write("dist/index.html", []byte("<!doctype html><title>app</title><p id=app>The app.</p>"))
 		g.write("config.yaml", fmt.Appendf(nil, `
 public_url: %s
@@ -104,8 +135,7 @@ admin: {listen: %q, token: the-operators-token-of-these-tests}
 provider:
   issuer: %s
   client_id: cloakroom
-  client_secret: ${file:./client.secret}
-  sender_constrained: dpop
+  %s
 session:
   store: %q
   keys: ["${file:./session.key}"]
@@ -113,11 +143,12 @@ session:
 routes:
   - path: /api/
     upstream: %s
+%s
   - path: /
     files: ./dist
     access: public
 log: {level: debug}
-`, f.url, own, port127(g.admin), b.op.issuer, at, b.api.url))
+`, f.url, own, port127(g.admin), b.op.issuer, strings.Join(c.lines, "\n  "), at, b.api.url, c.route))
 		f.replicas = append(f.replicas, g)
 		g.start()
 	}
@@ -142,22 +173,28 @@ func (b *bank) bound(n int, ticket string) {
 	wg.Wait()
 }
 
+// renew refreshes a session, which may be done once in five seconds.
+func (b *bank) renew(ticket string) {
+	b.t.Helper()
+	a := b.ask(b.t.Context(), b.next(), ticket, http.MethodPost, "/bff/refresh")
+	for end := time.Now().Add(30 * time.Second); a.status == http.StatusTooManyRequests && time.Now().Before(end); {
+		after(b.t, time.Second)
+		a = b.ask(b.t.Context(), b.next(), ticket, http.MethodPost, "/bff/refresh")
+	}
+	if a.status != http.StatusOK {
+		b.t.Fatalf("the refresh got %v\n%s\n%s", a, a.body, b.replicas[0].log())
+	}
+}
+
 // Nonces change on every answer, at the provider and at the API, and each is good once.
 func TestTokensThatAreBoundToAKeyServeAThousandCalls(t *testing.T) {
 	t.Parallel()
 	everyStore(t, func(t *testing.T, bolt bool) {
-		b := openBank(t, bolt)
+		b := openBank(t, bolt, withSecret(t))
 		ticket := b.signIn("alice")
 		for range 10 {
 			b.bound(100, ticket)
-			a := b.ask(t.Context(), b.next(), ticket, http.MethodPost, "/bff/refresh")
-			for end := time.Now().Add(30 * time.Second); a.status == http.StatusTooManyRequests && time.Now().Before(end); {
-				after(t, time.Second) // once in five seconds
-				a = b.ask(t.Context(), b.next(), ticket, http.MethodPost, "/bff/refresh")
-			}
-			if a.status != http.StatusOK {
-				t.Fatalf("the refresh got %v\n%s\n%s", a, a.body, b.replicas[0].log())
-			}
+			b.renew(ticket)
 		}
 		// The key is in the record: who starts now has it.
 		for _, g := range b.replicas {

@@ -4,7 +4,7 @@
 //   APP=http://localhost:8080 node provider.mjs
 //
 // WITHOUT=revocation,rpInitiatedLogout switches features off, DEMAND=par lets pushed
-// requests in and no others. The client cloakroom-once may not
+// requests in and no others, DEMAND=fapi holds clients to FAPI 2.0. The client cloakroom-once may not
 // refresh; it has the secret of the other. DPOP=1 binds their tokens to keys (RFC 9449): proofs
 // must have a nonce, of which each answer has a new one and each is good once.
 //
@@ -18,7 +18,7 @@
 //   GET  /control/minted     every code and token that ever left, to search for
 //   GET  /control/heard      every code_verifier that ever came, likewise
 //   POST /control/lifetime   {"access": 60}: seconds, for access tokens from now on
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { Provider, interactionPolicy } from 'oidc-provider';
@@ -28,6 +28,8 @@ const app = process.env.APP ?? 'http://localhost:8080';
 const without = (process.env.WITHOUT ?? '').split(',');
 const bound = Boolean(process.env.DPOP);
 const demand = (process.env.DEMAND ?? '').split(',');
+const fapi = demand.includes('fapi');
+const alg = fapi ? 'ES256' : 'RS256'; // of what the provider signs
 const api = 'https://api.example.test/';
 const scopes = ['openid', 'offline_access', 'profile', 'email'];
 const lifetime = { access: 60 };
@@ -95,6 +97,19 @@ const underMutualTLS = (secure) => !secure ? {} : {
   } },
 };
 
+// What FAPI 2.0 asks for beyond the package's own switch (§5.3.2, §5.4.1).
+const underFAPI = () => !fapi ? {} : {
+  jwks: { keys: [{ ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }), alg, use: 'sig' }] },
+  clientDefaults: { id_token_signed_response_alg: alg, authorization_signed_response_alg: alg },
+  clientAuthMethods: ['private_key_jwt', ...mutual ? ['tls_client_auth', 'self_signed_tls_client_auth'] : []],
+  enabledJWA: {
+    idTokenSigningAlgValues: ['PS256', 'ES256', 'EdDSA'],
+    authorizationSigningAlgValues: ['PS256', 'ES256', 'EdDSA'],
+    clientAuthSigningAlgValues: ['PS256', 'ES256', 'EdDSA'],
+    dPoPSigningAlgValues: ['PS256', 'ES256', 'EdDSA'],
+  },
+};
+
 function makeProvider(issuer, secure) {
   const op = new Provider(issuer, {
     adapter: Shelf,
@@ -112,6 +127,7 @@ function makeProvider(issuer, secure) {
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none',
       ...secure ? ['tls_client_auth', 'self_signed_tls_client_auth'] : []],
     ...underMutualTLS(secure),
+    ...underFAPI(),
     scopes,
     claims: { profile: ['name', 'preferred_username'], email: ['email', 'email_verified'] },
     conformIdTokenClaims: false, // claims of a scope stand in the ID token, too
@@ -149,7 +165,8 @@ function makeProvider(issuer, secure) {
       revocation: { enabled: !without.includes('revocation') },
       rpInitiatedLogout: { enabled: !without.includes('rpInitiatedLogout') },
       backchannelLogout: { enabled: true },
-      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: demand.includes('par') },
+      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: demand.includes('par') || fapi },
+      fapi: { enabled: fapi, profile: '2.0' },
       jwtResponseModes: { enabled: true },
       resourceIndicators: {
         enabled: true,
@@ -157,7 +174,7 @@ function makeProvider(issuer, secure) {
         useGrantedResource: () => true,
         getResourceServerInfo: (_, resource) => ({
           audience: resource, scope: 'read', accessTokenTTL: lifetime.access,
-          accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } },
+          accessTokenFormat: 'jwt', jwt: { sign: { alg } },
         }),
       },
     },
@@ -203,6 +220,7 @@ function makeProvider(issuer, secure) {
     stats.refused += 1;
     console.error('refused:', err.message, err.error_detail ?? '');
   });
+  op.on('pushed_authorization_request.error', (_, err) => console.error('not pushed:', err.message, err.error_description ?? '', err.error_detail ?? ''));
   op.on('backchannel.success', () => { stats.logout_tokens += 1; });
   op.on('backchannel.error', (_, err) => {
     stats.logouts_failed += 1;
