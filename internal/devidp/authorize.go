@@ -23,6 +23,7 @@ type authRequest struct {
 	scope       []string
 	audience    string
 	resource    []string
+	details     []detail
 	prompt      []string
 	maxAge      time.Duration // negative if none was asked for
 	acrValues   []string
@@ -139,7 +140,16 @@ func (a *authRequest) read(form url.Values, k Knobs) *Refusal {
 	if refusal := a.readMaxAge(form); refusal != nil {
 		return refusal
 	}
-	_, err := k.target(a.audience, a.resource)
+	var err *Refusal
+	if a.details, err = k.readDetails(form.Get("authorization_details")); err != nil {
+		return err
+	}
+	for _, r := range a.resource {
+		if _, err := k.target("", []string{r}); err != nil {
+			return err
+		}
+	}
+	_, err = k.target(a.audience, nil)
 	return err
 }
 

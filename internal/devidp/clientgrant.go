@@ -21,9 +21,13 @@ func (p *Provider) issueToClient(client Client, form url.Values) (map[string]any
 	if refusal := k.judgeBareScope(scope); refusal != nil {
 		return nil, refusal
 	}
+	details, refusal := k.readDetails(form.Get("authorization_details"))
+	if refusal != nil {
+		return nil, refusal
+	}
 	_, body, err := p.accessAnswer(k, issue{
 		grant: &grant{id: random(), client: client.ID, user: User{Login: client.ID}, began: p.clock(k)},
-		scope: k.narrow(scope), target: target, bound: client.bound,
+		scope: k.narrow(scope), target: target, details: details, bound: client.bound,
 	})
 	if err == nil {
 		p.books.count(func(s *Stats) { s.ClientTokens++ })

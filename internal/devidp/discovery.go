@@ -38,6 +38,7 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		"token_endpoint_auth_signing_alg_values_supported": []string{"RS256", "PS256", "ES256", "EdDSA", "HS256"},
 		"authorization_response_iss_parameter_supported":   true,
 		"prompt_values_supported":                          []string{"none", "login", "consent", "select_account"},
+		"authorization_details_types_supported":            k.DetailTypes,
 		"request_parameter_supported":                      k.RequestObjects != "",
 		"require_signed_request_object":                    k.RequestObjects == Demanded,
 		"request_object_signing_alg_values_supported":      []string{"PS256", "ES256", "EdDSA"},
@@ -65,6 +66,7 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		"userinfo_endpoint":                              k.DiscoveryWithoutUserInfo,
 		"code_challenge_methods_supported":               k.DiscoveryWithoutPKCE,
 		"authorization_response_iss_parameter_supported": k.DiscoveryWithoutIss,
+		"authorization_details_types_supported":          k.DetailTypes == nil,
 	} {
 		if without {
 			delete(m, name)

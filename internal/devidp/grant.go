@@ -13,16 +13,19 @@ import (
 
 // grant is what one login gave a client: a family of refresh tokens, and access tokens.
 type grant struct {
-	id       string
-	client   string
-	user     User
-	scope    []string
-	target   string // audience or resource of the login, "" for none
-	nonce    string
-	sid      string
-	acr      string
-	authTime time.Time
-	began    time.Time
+	id     string
+	client string
+	user   User
+	scope  []string
+	target string // audience or resource of the login's own token, "" for none
+
+	resources []string // that the login named
+	details   []detail
+	nonce     string
+	sid       string
+	acr       string
+	authTime  time.Time
+	began     time.Time
 
 	// What follows is guarded by Provider.mu.
 	dead      bool

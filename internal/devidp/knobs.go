@@ -119,6 +119,14 @@ type Knobs struct {
 	// of invalid_target.
 	AudienceFallback bool `json:"audience_fallback"`
 
+	// ResourcesByLogin refuses refreshes for resources that the login did not name.
+	ResourcesByLogin bool `json:"resources_by_login"`
+	// DetailTypes are the types of authorization details (RFC 9396) that are granted; nil means
+	// that nobody heeds the parameter.
+	DetailTypes []string `json:"detail_types"`
+	// OmitDetails leaves authorization_details out of token answers.
+	OmitDetails bool `json:"omit_details"`
+
 	// TokenAuth is the only client authentication that is taken; zero takes each
 	// registered client's basic or post, and nothing from public ones.
 	TokenAuth ClientAuth `json:"token_auth"`

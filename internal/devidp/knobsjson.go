@@ -51,6 +51,7 @@ func (k *Knobs) UnmarshalJSON(text []byte) error {
 	next.ErrorNext, next.Audiences, next.Timing.At = slices.Clone(next.ErrorNext), slices.Clone(next.Audiences), slices.Clone(next.Timing.At)
 	next.ExpiresIn = slices.Clone(next.ExpiresIn)
 	next.Scopes, next.RefreshScopes = slices.Clone(next.Scopes), slices.Clone(next.RefreshScopes)
+	next.DetailTypes = slices.Clone(next.DetailTypes)
 	next.RefreshRefusals = maps.Clone(next.RefreshRefusals)
 	if err := readWords(text, (*plain)(&next), durations(next)); err != nil {
 		return err

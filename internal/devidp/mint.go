@@ -53,6 +53,12 @@ func (p *Provider) newAccessJWT(k Knobs, i issue, expires time.Time) (string, er
 	if roles, ok := i.claims["roles"]; ok {
 		claims["roles"] = roles
 	}
+	if len(i.details) > 0 {
+		claims["authorization_details"] = i.details // RFC 9396 §9.1
+	}
+	if i.actor != "" {
+		claims["act"] = map[string]any{"sub": i.actor} // RFC 8693 §4.1
+	}
 	if k.OmitAudience {
 		delete(claims, "aud")
 	}

@@ -66,13 +66,13 @@ func (p *Provider) redeemCode(ctx context.Context, client Client, form url.Value
 		return nil, err
 	}
 	a, b := c.request, c.browser
-	target, refusal := k.target(a.audience, a.resource)
+	target, refusal := k.targetOf(a, form)
 	if refusal != nil {
 		return nil, refusal
 	}
 	g := &grant{
 		id: random(), client: client.ID, user: b.user, scope: k.narrow(a.scope), target: target,
-		nonce: a.nonce, jkt: client.bound.key, sid: b.sid, acr: b.acr, authTime: b.authTime, began: p.clock(k),
+		resources: a.resource, details: a.details, nonce: a.nonce, jkt: client.bound.key, sid: b.sid, acr: b.acr, authTime: b.authTime, began: p.clock(k),
 	}
 	var next string
 	p.mu.Lock()
@@ -86,7 +86,7 @@ func (p *Provider) redeemCode(ctx context.Context, client Client, form url.Value
 		return nil, err
 	}
 	p.books.count(func(s *Stats) { s.Exchanges++ })
-	return p.answer(k, issue{grant: g, claims: claims, at: AtLogin, scope: g.scope, target: target, bound: client.bound, refreshToken: next})
+	return p.answer(k, issue{grant: g, claims: claims, at: AtLogin, scope: g.scope, target: target, details: g.details, bound: client.bound, refreshToken: next})
 }
 
 // takeCode uses a code up, whether the request is good or not. A code that comes again was
@@ -191,6 +191,13 @@ func (p *Provider) prepareRefresh(ctx context.Context, k Knobs, g *grant, form u
 		}
 		i.target = target
 	}
+	if refusal := k.judgeResource(g, form); refusal != nil {
+		return issue{}, refusal
+	}
+	var refusal *Refusal
+	if i.details, refusal = k.narrowDetails(g.details, form); refusal != nil {
+		return issue{}, refusal
+	}
 	var err error
 	i.claims, err = k.runScript(ctx, ProtocolRefresh, g.user)
 	return i, err
@@ -243,28 +250,6 @@ func (k Knobs) narrow(scope []string) []string {
 	return slices.DeleteFunc(slices.Clone(scope), func(s string) bool { return !slices.Contains(granted, s) })
 }
 
-// target returns the audience that an access token is for, "" for the default one.
-func (k Knobs) target(audience string, resource []string) (string, *Refusal) {
-	asked := slices.DeleteFunc(append([]string{audience}, resource...), func(s string) bool { return s == "" })
-	if len(asked) > 1 {
-		return "", refuse("invalid_target", "one audience or resource at a time")
-	}
-	for _, r := range resource {
-		if u, err := url.Parse(r); err != nil || !u.IsAbs() || u.Fragment != "" {
-			return "", refuse("invalid_target", "resource is an absolute URI without a fragment")
-		}
-	}
-	switch {
-	case len(asked) == 0:
-		return "", nil
-	case k.Audiences == nil || slices.Contains(k.Audiences, asked[0]):
-		return asked[0], nil
-	case k.AudienceFallback:
-		return "", nil
-	}
-	return "", refuse("invalid_target", "unknown audience")
-}
-
 // issue is what an answer is made of.
 type issue struct {
 	grant        *grant
@@ -272,6 +257,8 @@ type issue struct {
 	at           Occasion
 	scope        []string
 	target       string
+	details      []detail
+	actor        string // who acts for the user; "" for nobody
 	refreshToken string
 
 	bound binding
@@ -303,6 +290,9 @@ func (p *Provider) accessAnswer(k Knobs, i issue) (access string, body map[strin
 	}
 	if !k.OmitScope {
 		body["scope"] = strings.Join(i.scope, " ")
+	}
+	if len(i.details) > 0 && !k.OmitDetails {
+		body["authorization_details"] = i.details
 	}
 	return access, body, nil
 }

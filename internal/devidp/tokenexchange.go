@@ -20,8 +20,9 @@ func (p *Provider) tradeToken(client Client, form url.Values) (map[string]any, e
 		return nil, refuse("invalid_request", "subject_token_type is the one of access tokens")
 	case form.Has("requested_token_type") && form.Get("requested_token_type") != typeAccessToken:
 		return nil, refuse("invalid_request", "only access tokens are issued here")
-	case form.Has("actor_token"):
-		return nil, refuse("invalid_request", "nobody acts for another here")
+	case form.Has("actor_token") != form.Has("actor_token_type"),
+		form.Has("actor_token") && form.Get("actor_token_type") != typeAccessToken:
+		return nil, refuse("invalid_request", "actor_token_type is the one of access tokens, and goes with an actor_token")
 	}
 	k := p.turned()
 	target, refusal := k.target(form.Get("audience"), form["resource"])
@@ -42,13 +43,33 @@ func (p *Provider) tradeToken(client Client, form url.Values) (map[string]any, e
 			return nil, refusal
 		}
 	}
-	_, body, err := p.accessAnswer(k, issue{grant: subject.grant, claims: subject.grant.user.Claims, scope: k.narrow(scope), target: target, bound: client.bound})
+	details, refusal := k.readDetails(form.Get("authorization_details"))
+	if refusal != nil {
+		return nil, refusal
+	}
+	actor, err := p.actorOf(k, client, form)
+	if err != nil {
+		return nil, err
+	}
+	_, body, err := p.accessAnswer(k, issue{actor: actor, details: details, grant: subject.grant, claims: subject.grant.user.Claims, scope: k.narrow(scope), target: target, bound: client.bound})
 	if err != nil {
 		return nil, err
 	}
 	p.books.count(func(s *Stats) { s.TokenExchanges++ })
 	body["issued_token_type"] = cmp.Or(k.IssuedTokenType, typeAccessToken)
 	return body, nil
+}
+
+// actorOf is who acts for the user, by a token of the client's own; "" if nobody does.
+func (p *Provider) actorOf(k Knobs, client Client, form url.Values) (string, error) {
+	if !form.Has("actor_token") {
+		return "", nil
+	}
+	t, err := p.subjectOf(k, client, form.Get("actor_token"))
+	if err != nil || t.grant.user.Login != client.ID {
+		return "", refuse("invalid_request", "the actor token is unknown, dead or not the client's own")
+	}
+	return client.ID, nil
 }
 
 // subjectOf finds a subject token that is alive.
