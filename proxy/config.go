@@ -162,8 +162,8 @@ type Route struct {
 	Token           TokenKind
 	Unauthenticated Unauthenticated
 
-	// Target is the audience, resource and scopes of the token for this upstream; the zero
-	// Target is the token of the login.
+	// Target is what the token for this upstream is for; the zero Target is the token of the
+	// login.
 	Target session.Target
 	// Require is what a session must have to use the route.
 	Require Require

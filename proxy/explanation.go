@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/cloakroom-bff/cloakroom/session"
@@ -125,6 +126,9 @@ type explainedToken struct {
 	Audience string `json:"audience,omitempty"`
 	Resource string `json:"resource,omitempty"`
 	Scopes   string `json:"scopes,omitempty"`
+
+	Details json.RawMessage `json:"authorization_details,omitempty"`
+	Actor   bool            `json:"actor,omitempty"`
 
 	Decision  session.Step `json:"decision,omitempty"`
 	Why       string       `json:"why,omitempty"`

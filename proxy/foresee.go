@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -171,7 +172,7 @@ func (g *Gateway) peek(r *http.Request) (*session.Session, error) {
 // foreseeFetch goes the way of fetch.
 func (g *Gateway) foreseeFetch(e *explanation, x *exchange, rt *route) error {
 	x.kind = rt.kind(x.who)
-	e.Token = &explainedToken{Kind: kindName(x.kind), Audience: rt.Target.Audience, Resource: rt.Target.Resource, Scopes: rt.Target.Scope}
+	e.Token = &explainedToken{Kind: kindName(x.kind), Audience: rt.Target.Audience, Resource: rt.Target.Resource, Scopes: rt.Target.Scope, Details: json.RawMessage(rt.Target.Details), Actor: rt.Target.Actor}
 	if x.kind == NoToken && rt.Authorization != "" {
 		e.Token.Kind = "credential"
 	}

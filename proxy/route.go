@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloakroom-bff/cloakroom/internal/oidc"
 	"github.com/cloakroom-bff/cloakroom/session"
 )
 
@@ -208,7 +209,9 @@ func (r *Route) check() error {
 	case r.Token == UserOrClientToken && r.Access == Required:
 		return errors.New("token user_or_client is for requests without a session, too, and access required lets none in")
 	case r.Target != session.Target{} && !r.sendsToken():
-		return errors.New("audience, resource and scopes are those of a token, and the route sends none")
+		return errors.New("audience, resource, scopes and authorization details are those of a token, and the route sends none")
+	case r.Target.Actor && r.Token != ExchangedToken:
+		return errors.New("an actor is named in tokens that are traded, and token is no exchange")
 	case r.Timeout < 0:
 		return errors.New("the timeout is negative")
 	case r.MaxBody < 0:
@@ -220,6 +223,11 @@ func (r *Route) check() error {
 	for _, m := range r.Methods {
 		if m != strings.ToUpper(m) || !headerToken(m) || forbiddenMethod(m) {
 			return fmt.Errorf("method %q cannot be routed", m)
+		}
+	}
+	if r.Target.Details != "" {
+		if _, err := oidc.DetailTypes(r.Target.Details); err != nil {
+			return err
 		}
 	}
 	if err := r.Require.check(r); err != nil {

@@ -52,14 +52,18 @@ func (s *Session) exchangeFor(t Target) *supply {
 	return p
 }
 
-// exchange trades the session's access token for one for t. A subject token that the
-// provider does not take, though it holds, has been ended there: it is renewed, once.
+// exchange trades the session's access token for one for t. What the provider does not take,
+// though it holds, has been ended there: it is renewed, once.
 func (s *Session) exchange(ctx context.Context, t Target, urgent bool) (AccessToken, error) {
 	subject, err := s.Token(ctx, Target{})
 	if err != nil {
 		return AccessToken{}, err
 	}
-	at, err := s.trade(ctx, subject, t, urgent)
+	actor, err := s.m.actor(ctx, t)
+	if err != nil {
+		return AccessToken{}, err
+	}
+	at, err := s.trade(ctx, subject, actor, t, urgent)
 	if failed, ok := errors.AsType[*issueError](err); !ok || failed.Class != Refused {
 		return at, err
 	}
@@ -67,11 +71,14 @@ func (s *Session) exchange(ctx context.Context, t Target, urgent bool) (AccessTo
 	if dead := s.alive(ctx, s.m.now()); dead != nil {
 		return AccessToken{}, dead
 	}
+	if renewErr == nil && t.Actor {
+		actor, renewErr = s.m.RenewClientToken(ctx, Target{}, actor.Token)
+	}
 	if renewErr == nil {
-		at, err = s.trade(ctx, subject, t, urgent)
+		at, err = s.trade(ctx, subject, actor, t, urgent)
 	}
 	if failed, ok := errors.AsType[*issueError](err); ok && failed.Class == Refused {
-		// A fresh subject token is not taken either: the session is not at fault.
+		// Fresh ones are not taken either: the session is not at fault.
 		out := *failed.RefreshError
 		out.Class = Operator
 		err = &issueError{&out}
@@ -79,10 +86,18 @@ func (s *Session) exchange(ctx context.Context, t Target, urgent bool) (AccessTo
 	return at, err
 }
 
-func (s *Session) trade(ctx context.Context, subject AccessToken, t Target, urgent bool) (AccessToken, error) {
+// actor is the token of who acts, zero if t wants nobody to be named.
+func (m *Manager) actor(ctx context.Context, t Target) (AccessToken, error) {
+	if !t.Actor {
+		return AccessToken{}, nil
+	}
+	return m.ClientToken(ctx, Target{})
+}
+
+func (s *Session) trade(ctx context.Context, subject, actor AccessToken, t Target, urgent bool) (AccessToken, error) {
 	st := s.State()
 	return s.m.issue(ctx, st.Grant.Subject, urgent, st.bound(), func(ctx context.Context) (AccessToken, error) {
-		at, err := s.m.terms().Issuer.ExchangeToken(ctx, subject, t)
+		at, err := s.m.terms().Issuer.ExchangeToken(ctx, subject, actor, t)
 		if at.Expiry.IsZero() {
 			at.Expiry = subject.Expiry // what is not said to live longer does not
 		}

@@ -184,6 +184,12 @@ func (s *Session) ForeseeExchanged(t Target) Outlook {
 	if subject := s.Foresee(Target{}); o.Step == Waits && subject.Step == Fails {
 		o.Step, o.Err = Fails, subject.Err // there is nothing to trade
 	}
+	if !t.Actor || o.Step != Waits {
+		return o
+	}
+	if actor := s.m.ForeseeClientToken(Target{}); actor.Step == Fails {
+		o.Step, o.Err = Fails, actor.Err // there is nobody to act
+	}
 	return o
 }
 

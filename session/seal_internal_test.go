@@ -117,7 +117,9 @@ func TestAStateReadsAsItWasWritten(t *testing.T) {
 			Access: map[Target]AccessToken{
 				{}:                   {"at", "dPoP", "openid", now, now.Add(time.Hour), "key"},
 				{Audience: "bearer"}: {Token: "third", Type: "Bearer", Issued: now},
-				{Audience: "a", Resource: "r", Scope: "s"}: {Token: "other", Issued: now},
+				{Audience: "a", Resource: "r", Scope: "s"}:                                     {Token: "other", Issued: now},
+				{Audience: "a", Resource: "r", Scope: "s", Details: `[{"type":"a","b":"\n"}]`}: {Token: "rich", Issued: now},
+				{Details: `[{"type":"a"}]`}:                                                    {Token: "bare", Issued: now},
 			},
 		},
 		Device: Device{"Firefox", "Linux", "192.0.2.0/24"}, Proof: "proof",
@@ -142,5 +144,34 @@ func TestAStateReadsAsItWasWritten(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, st) { // tokens mask themselves in prints, so this says little
 		t.Errorf("got %+v, want %+v", got, st)
+	}
+}
+
+// A release that does not know of details must not find, under the target of another route,
+// a token that grants more.
+func TestATokenWithDetailsIsNoOtherTargetsToAnEarlierRelease(t *testing.T) {
+	st := &State{Grant: Grant{Access: map[Target]AccessToken{
+		{Scope: "s"}:                            {Token: "plain"},
+		{Scope: "s", Details: `[{"type":"a"}]`}: {Token: "rich"},
+	}}}
+	data, err := json.Marshal(st.wire())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var earlier struct {
+		Grant struct {
+			Access []struct {
+				Target struct{ Audience, Resource, Scope string }
+				Token  string `json:"at"`
+			}
+		}
+	}
+	if err := json.Unmarshal(data, &earlier); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range earlier.Grant.Access {
+		if (a.Target.Scope == "s") != (a.Token == "plain") {
+			t.Errorf("%q is for %+v", a.Token, a.Target)
+		}
 	}
 }

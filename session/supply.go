@@ -17,8 +17,10 @@ type TokenIssuer interface {
 	ClientToken(ctx context.Context, t Target) (AccessToken, error)
 
 	// ExchangeToken trades a session's access token, the subject token, for one for t
-	// (RFC 8693 §2), which is bound to the same key. The class Refused says that the subject token is not taken.
-	ExchangeToken(ctx context.Context, subject AccessToken, t Target) (AccessToken, error)
+	// (RFC 8693 §2), which is bound to the same key. actor is the gateway's own token if t wants
+	// it to be named as who acts, else zero. The class Refused says that one of the two is not
+	// taken.
+	ExchangeToken(ctx context.Context, subject, actor AccessToken, t Target) (AccessToken, error)
 }
 
 // supply keeps one access token that is asked for anew when it is due. However many want

@@ -18,9 +18,10 @@ type mint struct {
 	endless  bool // says nothing of the lifetime
 	delay    time.Duration
 	fail     *session.RefreshError
-	dead     session.Token // a subject token that is not taken
+	dead     session.Token // a subject or actor token that is not taken
 	made     int
 	subjects []session.Token
+	actors   []session.Token
 	late     int // calls whose context had ended
 }
 
@@ -28,12 +29,12 @@ func (m *mint) ClientToken(ctx context.Context, t session.Target) (session.Acces
 	return m.make(ctx, "client", t)
 }
 
-func (m *mint) ExchangeToken(ctx context.Context, subject session.AccessToken, t session.Target) (session.AccessToken, error) {
+func (m *mint) ExchangeToken(ctx context.Context, subject, actor session.AccessToken, t session.Target) (session.AccessToken, error) {
 	m.mu.Lock()
-	m.subjects = append(m.subjects, subject.Token)
+	m.subjects, m.actors = append(m.subjects, subject.Token), append(m.actors, actor.Token)
 	dead := m.dead
 	m.mu.Unlock()
-	if subject.Token == dead {
+	if dead != "" && (subject.Token == dead || actor.Token == dead) {
 		return session.AccessToken{}, &session.RefreshError{Class: session.Refused, Code: "invalid_request"}
 	}
 	return m.make(ctx, "exchanged", t)

@@ -27,14 +27,6 @@ func (t Token) MarshalText() ([]byte, error) { return []byte(tokenMask), nil }
 // LogValue returns a mask.
 func (t Token) LogValue() slog.Value { return slog.StringValue(tokenMask) }
 
-// Target says for whom an access token is: the audience, resource or scopes that a route
-// asks for. The zero Target is the token of the login.
-type Target struct {
-	Audience string // Auth0's audience parameter
-	Resource string // RFC 8707
-	Scope    string // space separated, as asked for
-}
-
 // AccessToken is an access token and what the provider said of it. It is opaque: nothing
 // here reads its text.
 type AccessToken struct {

@@ -97,7 +97,7 @@ func (st *State) wire() wireState {
 		w.Next = st.Successor[:]
 	}
 	for target, a := range g.Access {
-		w.Grant.Access = append(w.Grant.Access, wireAccess{target, a.Token.Reveal(), a.Type, a.Scope, a.Issued, a.Expiry})
+		w.Grant.Access = append(w.Grant.Access, wireAccess{target.wire(), a.Token.Reveal(), a.Type, a.Scope, a.Issued, a.Expiry})
 	}
 	if st.Outbox != nil {
 		w.Outbox = &wireOutbox{Tries: st.Outbox.Tries, NotBefore: st.Outbox.NotBefore}
@@ -128,7 +128,7 @@ func (w *wireState) state() *State {
 		if strings.EqualFold(a.Type, "DPoP") {
 			at.Key = st.Grant.ProofKey
 		}
-		st.Grant.Access[a.Target] = at
+		st.Grant.Access[a.Target.read()] = at
 	}
 	if w.Outbox != nil {
 		st.Outbox = &Outbox{Tries: w.Outbox.Tries, NotBefore: w.Outbox.NotBefore}

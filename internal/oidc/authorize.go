@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,8 @@ func (c *Config) ownParam(name string) bool {
 		return c.Audience != ""
 	case "resource":
 		return len(c.Resource) > 0
+	case "authorization_details":
+		return len(c.AuthorizationDetails) > 0
 	}
 	return false
 }
@@ -97,13 +100,28 @@ func (c *Client) authorizationRequest(a AuthRequest, params map[string]string) u
 	if c.cfg.Audience != "" {
 		form.Set("audience", c.cfg.Audience)
 	}
-	if len(c.cfg.Resource) > 0 {
-		form["resource"] = c.cfg.Resource
+	if all := c.cfg.resources(); len(all) > 0 {
+		form["resource"] = all
+	}
+	if len(c.cfg.AuthorizationDetails) > 0 {
+		form.Set("authorization_details", "["+strings.Join(c.cfg.AuthorizationDetails, ",")+"]")
 	}
 	for name, value := range params {
 		form.Set(name, value)
 	}
 	return form
+}
+
+// resources are those that a login names: what its token is for, and what its refresh token
+// has to be good for.
+func (c *Config) resources() []string {
+	all := slices.Clone(c.Resource)
+	for _, r := range c.RouteResources {
+		if !slices.Contains(all, r) {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // loginParams are the parameters of one login beyond the gateway's own.

@@ -21,7 +21,7 @@ func (c *Client) clean(err error, form url.Values) error {
 // long enough to be a token, and of control characters; and bounds it.
 func (c *Client) cleanText(text string, form url.Values, a *answer) string {
 	secrets := []string{c.cfg.ClientSecret.Reveal()}
-	for _, name := range []string{"refresh_token", "code", "code_verifier", "token", "subject_token", "client_assertion"} {
+	for _, name := range []string{"refresh_token", "code", "code_verifier", "token", "subject_token", "actor_token", "client_assertion"} {
 		secrets = append(secrets, form.Get(name))
 	}
 	if a != nil {

@@ -76,6 +76,14 @@ type Config struct {
 	// Profile is what the configuration and the provider are held to. Empty means nothing.
 	Profile Profile
 
+	// RouteResources are those that targets will name. A login names them beside Resource, since
+	// its refresh token is good for what it has named (RFC 8707 §2). A resource in AuthorizeParams
+	// goes before both, for providers that take one.
+	RouteResources []string
+	// AuthorizationDetails are the objects that targets will name, each as JSON, which a login
+	// asks for together (RFC 9396 §2).
+	AuthorizationDetails []string
+
 	PAR Usage // of pushed authorization requests, RFC 9126
 	JAR Usage // of signed request objects, RFC 9101; the first of ClientKeys signs
 

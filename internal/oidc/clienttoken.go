@@ -43,7 +43,7 @@ func (c *Client) issue(ctx context.Context, form url.Values, t session.Target, k
 	if err != nil {
 		return nil, notReady(err)
 	}
-	for name, value := range map[string]string{"scope": t.Scope, "audience": t.Audience, "resource": t.Resource} {
+	for name, value := range map[string]string{"scope": t.Scope, "audience": t.Audience, "resource": t.Resource, "authorization_details": t.Details} {
 		if value != "" && !form.Has(name) {
 			form.Set(name, value)
 		}

@@ -95,12 +95,12 @@ func (c *Config) checkParams() error {
 	if _, err := maxAgeOf(c.AuthorizeParams["max_age"]); err != nil {
 		return fmt.Errorf("oidc: AuthorizeParams: %w", err)
 	}
-	for _, r := range c.Resource {
+	for _, r := range slices.Concat(c.Resource, c.RouteResources) {
 		if u, err := url.Parse(r); err != nil || !u.IsAbs() || u.Fragment != "" {
 			return fmt.Errorf("oidc: Resource %q must be an absolute URI without fragment (RFC 8707 §2)", r)
 		}
 	}
-	return nil
+	return c.checkDetails()
 }
 
 func (e Endpoints) check() error {

@@ -105,7 +105,7 @@ func TestATokenIsTradedForOneOfItsTarget(t *testing.T) {
 	g := b.login()
 	old := g.Access[session.Target{}]
 	subject := old.Token
-	at, err := b.ExchangeToken(t.Context(), old, session.Target{Audience: "orders", Scope: "orders:read"})
+	at, err := b.ExchangeToken(t.Context(), old, session.AccessToken{}, session.Target{Audience: "orders", Scope: "orders:read"})
 	if err != nil || at.Token == "" || at.Token == subject || at.Scope != "orders:read" || at.Expiry.IsZero() {
 		t.Fatalf("got %+v, %v", at, err)
 	}
@@ -128,7 +128,7 @@ func TestASubjectTokenThatIsDeadIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, devidp.Knobs{})
 	b.login()
-	if _, err := b.ExchangeToken(t.Context(), session.AccessToken{Token: "never-issued"}, session.Target{Audience: "orders"}); failureOf(t, err).Class != session.Refused {
+	if _, err := b.ExchangeToken(t.Context(), session.AccessToken{Token: "never-issued"}, session.AccessToken{}, session.Target{Audience: "orders"}); failureOf(t, err).Class != session.Refused {
 		t.Error(err)
 	}
 }
@@ -154,7 +154,7 @@ func TestWhatIsNoAccessTokenIsNoExchange(t *testing.T) {
 			t.Parallel()
 			row.body["access_token"] = "new-one"
 			c := desk(t, func(w http.ResponseWriter, _ *http.Request) { writeJSON(t, w, http.StatusOK, row.body) })
-			at, err := c.ExchangeToken(t.Context(), session.AccessToken{Token: "the-subject-token"}, session.Target{})
+			at, err := c.ExchangeToken(t.Context(), session.AccessToken{Token: "the-subject-token"}, session.AccessToken{}, session.Target{})
 			if row.want == "" {
 				if err != nil || at.Token != "new-one" {
 					t.Errorf("got %v", err)
@@ -174,7 +174,7 @@ func TestWhatIsSaidOfASubjectTokenIsCleanedOfIt(t *testing.T) {
 	c := desk(t, func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(t, w, http.StatusBadRequest, map[string]any{"error": "invalid_grant", "error_description": "the-subject-token is unknown"})
 	})
-	_, err := c.ExchangeToken(t.Context(), session.AccessToken{Token: "the-subject-token"}, session.Target{})
+	_, err := c.ExchangeToken(t.Context(), session.AccessToken{Token: "the-subject-token"}, session.AccessToken{}, session.Target{})
 	if failed := failureOf(t, err); failed.Class != session.Refused || strings.Contains(failed.Error(), "the-subject-token") {
 		t.Error(err)
 	}

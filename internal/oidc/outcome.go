@@ -31,7 +31,8 @@ func classOf(code string) (class session.Class, ok bool) {
 	case "invalid_grant",
 		"bad_refresh_token": // GitHub
 		return session.Refused, true
-	case "invalid_scope",
+	case invalidDetails, // RFC 9396 §5
+		"invalid_scope",
 		"scope_not_granted": // Hydra
 		return session.BadScope, true
 	case "invalid_target":

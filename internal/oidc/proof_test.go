@@ -66,7 +66,7 @@ func TestTokensAreBoundToTheKeyOfTheirLogin(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			traded, err := b.ExchangeToken(t.Context(), g.Access[session.Target{}], session.Target{Audience: "orders"})
+			traded, err := b.ExchangeToken(t.Context(), g.Access[session.Target{}], session.AccessToken{}, session.Target{Audience: "orders"})
 			if err != nil || traded.Key != key || traded.Type != "DPoP" {
 				t.Errorf("traded for a %s, %v", traded.Type, err)
 			}

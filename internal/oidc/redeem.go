@@ -51,6 +51,9 @@ func (c *Client) present(ctx context.Context, address string, form url.Values, k
 	if failed == nil {
 		failed = a.elsewhere(t)
 	}
+	if failed == nil {
+		failed = a.ungranted(t)
+	}
 	if failed != nil {
 		if _, known := classOf(failed.Code); !known && failed.Code != "" && c.warned.first("code "+failed.Code) {
 			c.log.WarnContext(ctx, "the provider's token endpoint answers with an unknown error code", "code", c.cleanText(failed.Code, form, a))
@@ -101,8 +104,8 @@ func (c *Client) remarkRefreshToken(ctx context.Context, name string, a *answer)
 }
 
 // Refresh implements session.Refresher. It presents the grant's refresh token once. The
-// scope is sent only if t asks for one or the configuration says so, audience and resource
-// only if t has them.
+// scope is sent only if t asks for one or the configuration says so, the audience only if t
+// has one. The resource is that of t or, if it asks for no API at all, that of the login.
 //
 // A grant of another issuer or client is not presented: the error's class is Operator and
 // it wraps ErrForeign.
@@ -119,13 +122,17 @@ func (c *Client) Refresh(ctx context.Context, g *session.Grant, t session.Target
 		return nil, failed
 	}
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {g.RefreshToken.Reveal()}}
-	for name, value := range map[string]string{"scope": c.refreshScope(t), "audience": t.Audience, "resource": t.Resource} {
+	for name, value := range map[string]string{"scope": c.refreshScope(t), "audience": t.Audience, "resource": t.Resource, "authorization_details": t.Details} {
 		if value != "" {
 			form.Set(name, value)
 		}
 	}
+	if t.Audience == "" && t.Resource == "" && len(c.cfg.Resource) > 0 {
+		form["resource"] = c.cfg.Resource
+	}
 	got, failed := c.redeem(ctx, m.TokenEndpoint, form, key, t, c.cfg.RefreshErrors)
 	if failed != nil {
+		c.askForDetails(g, failed)
 		if got.refresh == "" {
 			return nil, failed
 		}

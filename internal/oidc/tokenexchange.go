@@ -16,16 +16,21 @@ const (
 )
 
 // ExchangeToken implements session.TokenIssuer: it trades a session's access token for one
-// for t (RFC 8693). What is no access token, or none of the kind that was asked for, is refused
+// for t (RFC 8693), with the gateway's own as the actor's if there is one. What is no access token, or none of the kind that was asked for, is refused
 // as BadTarget; a subject token that is not taken as Refused. A refresh token that comes
 // along is not kept. The failure is a *session.RefreshError.
-func (c *Client) ExchangeToken(ctx context.Context, subject session.AccessToken, t session.Target) (session.AccessToken, error) {
-	got, failed := c.issue(ctx, url.Values{
+func (c *Client) ExchangeToken(ctx context.Context, subject, actor session.AccessToken, t session.Target) (session.AccessToken, error) {
+	form := url.Values{
 		"grant_type":           {grantTokenExchange},
 		"subject_token":        {subject.Token.Reveal()},
 		"subject_token_type":   {typeAccessToken},
 		"requested_token_type": {typeAccessToken},
-	}, t, subject.Key)
+	}
+	if actor.Token != "" {
+		form.Set("actor_token", actor.Token.Reveal())
+		form.Set("actor_token_type", typeAccessToken)
+	}
+	got, failed := c.issue(ctx, form, t, subject.Key)
 	switch {
 	case failed != nil && got != nil && got.answer.notUsable():
 		failed.Class = session.BadTarget
