@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -26,7 +27,7 @@ type generation struct {
 // changes, and nothing is in force yet.
 func (a *App) newGeneration(cfg *config.Config, before *generation) (_ *generation, err error) {
 	g := &generation{cfg: cfg, over: make(chan struct{})}
-	if before != nil && !concernsProvider(config.Changed(before.cfg, cfg)) {
+	if before != nil && !concernsProvider(config.Changed(before.cfg, cfg)) && reflect.DeepEqual(wishesOf(before.cfg.Routes), wishesOf(cfg.Routes)) {
 		g.provider = before.provider
 	} else if g.provider, err = newProvider(cfg, a); err != nil {
 		return nil, err

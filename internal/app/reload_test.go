@@ -107,6 +107,23 @@ func TestAReloadTellsWhatWaitsForARestart(t *testing.T) {
 	}
 }
 
+func TestALoginAsksForWhatAReloadedRouteNeeds(t *testing.T) {
+	h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	h.provider.Adjust(func(k *devidp.Knobs) { k.ResourcesByLogin, k.DetailTypes = true, []string{"account"} })
+	old, young := browser(t), browser(t)
+	h.signIn(old)
+	if err := h.edit("{path: /api/, ", "{path: /api/, resource: \"urn:orders\", authorization_details: [{type: account}], "); err != nil {
+		t.Fatal(err)
+	}
+	h.signIn(young)
+	if status, body := h.call(young, "/api/orders"); status != http.StatusOK {
+		t.Errorf("who has signed in since: %d %s", status, body)
+	}
+	if status, body := h.call(old, "/api/orders"); status != http.StatusBadGateway {
+		t.Errorf("who had signed in before: %d %s", status, body)
+	}
+}
+
 func TestListenersAndStoreStayAsTheyAre(t *testing.T) {
 	h := newHouse(t, http.NotFound)
 	before := h.app.now.Load()

@@ -221,6 +221,7 @@ func providerConfig(cfg *config.Config) (oidc.Config, error) {
 	for _, code := range known.DeadTokenErrors {
 		dead[code] = session.Refused
 	}
+	asked := wishesOf(cfg.Routes)
 	return oidc.Config{
 		Issuer: p.Issuer, Issuers: issuers, DiscoveryURL: p.DiscoveryURL,
 		ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientAuth: oidc.AuthMethod(p.ClientAuth), ClientKeys: p.ClientKeys,
@@ -230,6 +231,7 @@ func providerConfig(cfg *config.Config) (oidc.Config, error) {
 		RedirectURL:       cfg.PublicURL.String() + cfg.BasePath + "/callback",
 		PostLogoutURL:     landing,
 		Scopes:            p.Scopes, Audience: p.Audience, Resource: p.Resource, AuthorizeParams: p.AuthorizeParams,
+		RouteResources: asked.resources, AuthorizationDetails: asked.details,
 		PAR: oidc.Usage(p.PAR), JAR: oidc.Usage(p.JAR), ResponseMode: oidc.ResponseMode(p.ResponseMode),
 		Logout: p.Logout, LogoutFallback: known.LogoutFallback, LogoutHint: p.LogoutHint, NoIDTokenHint: !p.IDTokenHint,
 		UserInfo:    p.UserInfo,
@@ -390,5 +392,33 @@ func tokenKind(t config.Token) proxy.TokenKind {
 // targetOf is what a route's token is for. Two routes that ask for the same scopes in
 // another order share a token.
 func targetOf(r config.Route) session.Target {
-	return session.Target{Audience: r.Audience, Resource: r.Resource, Scope: strings.Join(slices.Sorted(slices.Values(r.Scopes)), " ")}
+	t := session.Target{
+		Audience: r.Audience, Resource: r.Resource, Scope: strings.Join(slices.Sorted(slices.Values(r.Scopes)), " "),
+		Actor: r.Actor == config.ClientActor,
+	}
+	if len(r.AuthorizationDetails) > 0 {
+		t.Details = "[" + strings.Join(slices.Sorted(slices.Values(r.AuthorizationDetails)), ",") + "]"
+	}
+	return t
+}
+
+// wishes are what the routes' tokens are for that come of a login's refresh token: the login
+// asks for all of it.
+type wishes struct{ resources, details []string }
+
+func wishesOf(routes []config.Route) (w wishes) {
+	for _, r := range routes {
+		if !r.UsersToken() {
+			continue
+		}
+		if r.Resource != "" && !slices.Contains(w.resources, r.Resource) {
+			w.resources = append(w.resources, r.Resource)
+		}
+		for _, d := range r.AuthorizationDetails {
+			if !slices.Contains(w.details, d) {
+				w.details = append(w.details, d)
+			}
+		}
+	}
+	return w
 }

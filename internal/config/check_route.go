@@ -101,6 +101,11 @@ func (rt *Route) SendsToken() bool {
 	return len(rt.Upstream) > 0
 }
 
+// UsersToken reports whether requests of the route get a token of a login's refresh token.
+func (rt *Route) UsersToken() bool {
+	return rt.SendsToken() && (rt.Token == UserToken || rt.Token == UserOrClientToken)
+}
+
 // checkToken looks at whose token goes on, and what it is for.
 func (r *reader) checkToken(path string, rt *Route, c *Config) {
 	token := path + ".token"
@@ -117,6 +122,13 @@ func (r *reader) checkToken(path string, rt *Route, c *Config) {
 	case ofClient && r.sound("provider.client_auth") && c.Provider.ClientAuth == NoClientAuth:
 		r.problem(token, "%s needs a confidential client, and provider.client_auth is none: write client_secret_basic there, or another token here", rt.Token)
 	}
+	if rt.Actor == ClientActor && rt.Token != ExchangedToken && r.sound(path+".actor") {
+		r.problem(path+".actor", "is named in a token that was traded: write token: exchange, or take it out")
+	}
+	if rt.Actor == ClientActor && rt.Token == ExchangedToken && c.Provider.ClientAuth == NoClientAuth && r.sound(path+".actor", "provider.client_auth") {
+		r.problem(path+".actor", "needs a confidential client, and provider.client_auth is none: write client_secret_basic there, or take it out")
+	}
+	r.checkDetails(path+".authorization_details", rt, &c.Provider)
 	if rt.SendsToken() {
 		r.checkTwice(path+".scopes", rt.Scopes)
 		return
@@ -124,7 +136,7 @@ func (r *reader) checkToken(path string, rt *Route, c *Config) {
 	for _, k := range []struct {
 		name string
 		set  bool
-	}{{"audience", rt.Audience != ""}, {"resource", rt.Resource != ""}, {"scopes", len(rt.Scopes) > 0}} {
+	}{{"audience", rt.Audience != ""}, {"resource", rt.Resource != ""}, {"scopes", len(rt.Scopes) > 0}, {"authorization_details", len(rt.AuthorizationDetails) > 0}} {
 		if at := path + "." + k.name; k.set && r.sound(at) {
 			r.problem(at, "is for a token, and the gateway puts none on this route's requests: take it out")
 		}

@@ -287,6 +287,15 @@ const (
 	NoToken           Token = "none"
 )
 
+// Actor says who acts for the user in a token that was traded.
+type Actor string
+
+// The actors.
+const (
+	NoActor     Actor = "none"
+	ClientActor Actor = "client" // the gateway
+)
+
 // Unauthenticated says how a request without a session is answered.
 type Unauthenticated string
 
@@ -329,6 +338,7 @@ type Route struct {
 	Audience        string
 	Resource        string
 	Scopes          []string
+	Actor           Actor
 	Require         Require
 	Unauthenticated Unauthenticated
 	SetHeaders      map[string]secret.Text // name → template; a fixed value may be a key
@@ -345,6 +355,8 @@ type Route struct {
 	EncodedSlashes  EncodedSlashes
 	UpstreamTLS     UpstreamTLS
 	Balance         Balance
+
+	AuthorizationDetails []string // objects, each as JSON
 }
 
 // Require is what a session must have for a route.

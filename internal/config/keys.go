@@ -154,6 +154,8 @@ func (rt *Route) keys() group {
 		{"audience", anyText(&rt.Audience), "", "", "The audience of the token for this upstream."},
 		{"resource", resource(&rt.Resource), "", "", "The resource of the token for this upstream (RFC 8707)."},
 		{"scopes", series[string]{&rt.Scopes, scope, false}, []string{}, "", "The scopes of the token for this upstream."},
+		{"authorization_details", details{&rt.AuthorizationDetails}, []string{}, "", "The authorization details of the token for this upstream (RFC 9396): objects that each have a type. Logins ask for those of all routes."},
+		{"actor", oneOf(&rt.Actor, NoActor, ClientActor), string(NoActor), "", "Who acts for the user in a traded token (RFC 8693): client names the gateway, by a token of its own."},
 		{"require", group{
 			{"scopes", series[string]{&rt.Require.Scopes, scope, false}, []string{}, "", "Scopes that the session must have."},
 			{"claims", table[[]string]{&rt.Require.Claims, func(to *[]string) field { return series[string]{to, anyText, true} }}, map[string]string{}, "", "Claims that the session must have; on a list, membership."},

@@ -76,8 +76,11 @@ func collect(targets map[string]target, steps []string, keys []key, n *node) {
 }
 
 // free reports whether the key is a mapping with keys of the operator's own, which no
-// variable can name: their letter case would be lost.
+// variable can name: their letter case would be lost. A list of such is one, too.
 func (k key) free() bool {
+	if _, ok := k.field.(details); ok {
+		return true
+	}
 	_, ok := k.field.schema()["additionalProperties"].(object)
 	return ok
 }

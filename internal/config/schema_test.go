@@ -48,7 +48,7 @@ provider.ca_file session.store session.keys session.cookie.name session.cookie.s
 session.cookie.persistent session.idle_timeout session.absolute_timeout session.max_per_user
 session.store_grace session.cache session.expiry_claim session.wait_replicas session.refresh.before_expiry session.refresh.wait
 session.refresh.rate session.refresh.unknown_outcome signals.issuer signals.audience signals.jwks_url signals.authorization signals.events routes[].path routes[].host routes[].methods routes[].upstream routes[].files
-routes[].strip_prefix routes[].rewrite_answers routes[].access routes[].token routes[].audience routes[].resource routes[].scopes
+routes[].strip_prefix routes[].rewrite_answers routes[].access routes[].token routes[].audience routes[].resource routes[].scopes routes[].authorization_details routes[].actor
 routes[].require.scopes routes[].require.claims routes[].require.acr routes[].require.max_age
 routes[].unauthenticated routes[].headers.set routes[].headers.remove routes[].upstream_auth.basic.user routes[].upstream_auth.basic.password
 routes[].upstream_auth.authorization routes[].assertion.header routes[].assertion.audience routes[].assertion.claims routes[].timeout routes[].stream_max_age routes[].max_body
