@@ -96,6 +96,8 @@ func (e *exam) refusal(c *chart, params url.Values) (scopesRefused bool) {
 		c.fail(check, "the client may not use the authorization-code flow: "+code+why, "allow that flow for the client at the provider")
 	case "invalid_target":
 		c.fail(check, "the provider does not know the API that is asked for: "+code+why, "correct provider.audience or provider.resource, or allow the API for this client there")
+	case "invalid_authorization_details":
+		c.fail(check, "the provider does not grant what routes ask for: "+code+why, "correct routes.authorization_details, or allow their types for this client there")
 	case "server_error", "temporarily_unavailable":
 		c.warn(check, "the authorization endpoint fails: "+code+why, "look at the provider's log, and ask again later")
 	default:

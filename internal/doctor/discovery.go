@@ -14,7 +14,8 @@ import (
 )
 
 // metadata is what a discovery document says (OpenID Connect Discovery 1.0 §3, RFC 8414,
-// RFC 8705 §3.3, RFC 9126 §5, RFC 9207 §3, RFC 9449 §5.1 and the logout specifications).
+// RFC 8705 §3.3, RFC 9126 §5, RFC 9207 §3, RFC 9396 §10, RFC 9449 §5.1 and the logout
+// specifications).
 type metadata struct {
 	Issuer                string   `json:"issuer"`
 	AuthorizationEndpoint string   `json:"authorization_endpoint"`
@@ -34,6 +35,7 @@ type metadata struct {
 	BindsTokens           bool     `json:"tls_client_certificate_bound_access_tokens"`
 	ACRValues             []string `json:"acr_values_supported"`
 	PAREndpoint           string   `json:"pushed_authorization_request_endpoint"`
+	DetailTypes           []string `json:"authorization_details_types_supported"`
 	NeedsPAR              bool     `json:"require_pushed_authorization_requests"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
 	Backchannel           bool     `json:"backchannel_logout_supported"`

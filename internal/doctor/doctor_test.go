@@ -143,6 +143,10 @@ func providerFaults() []fault {
 			s.secret = "yesterday's secret"
 			s.turn(func(k *devidp.Knobs) { k.Push = devidp.Demanded })
 		}, check: "provider.client_secret", verdict: doctor.Fail, found: "invalid_client", remedy: "client_secret"},
+		{name: "details that nobody announces", broken: func(s *setup) {
+			s.routes = append(s.routes, "- {path: /bank/, upstream: '"+s.upstream.URL+"', authorization_details: [{type: account}, {type: payment}]}")
+			s.turn(func(k *devidp.Knobs) { k.DetailTypes = []string{"account"} })
+		}, check: "routes[2].authorization_details", verdict: doctor.Warn, found: "payment", remedy: "(“account”)", also: []string{"provider.authorization"}},
 		{name: "a pushed request that is refused", broken: func(s *setup) {
 			s.turn(func(k *devidp.Knobs) { k.Push = devidp.Offered })
 			s.answer(devidp.PushEndpoint, devidp.CannedAnswer{Status: http.StatusBadRequest, Body: `{"error":"invalid_request"}`})

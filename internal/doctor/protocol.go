@@ -31,6 +31,7 @@ func (e *exam) protocol(c *chart, m *metadata) {
 	e.userInfo(c, m)
 	e.grantTypes(c, m)
 	e.stepUp(c, m)
+	e.details(c, m)
 }
 
 // proofs compares what the provider takes of proofs with what tokens are to be bound to
@@ -71,6 +72,25 @@ func (e *exam) stepUp(c *chart, m *metadata) {
 		for acr := range strings.FieldsSeq(rt.Require.ACR) {
 			if lacks(m.ACRValues, acr) {
 				c.warn(fmt.Sprintf("routes[%d].require", i), "the provider does not announce the authentication context "+acr+" (acr_values_supported); a step-up to it may never end well", "write one that it announces: "+quote(strings.Join(m.ACRValues, ", ")))
+			}
+		}
+	}
+}
+
+// details looks at the authorization details that routes ask for (RFC 9396 §10).
+func (e *exam) details(c *chart, m *metadata) {
+	for i, rt := range e.cfg.Routes {
+		if len(rt.AuthorizationDetails) == 0 {
+			continue
+		}
+		types, err := oidc.DetailTypes("[" + strings.Join(rt.AuthorizationDetails, ",") + "]")
+		if err != nil { // which the configuration has refused
+			continue
+		}
+		for _, name := range types {
+			if !slices.Contains(m.DetailTypes, name) {
+				c.warn(fmt.Sprintf("routes[%d].authorization_details", i), "the provider does not announce authorization details of type "+quote(name)+" (authorization_details_types_supported)",
+					"write one that it announces ("+quote(strings.Join(m.DetailTypes, ", "))+"), or allow it there; a token without it is not used")
 			}
 		}
 	}

@@ -43,7 +43,7 @@ func (e *exam) pushRefused(c *chart, err error) (scopesRefused bool) {
 	case ok && (refused.Code == "invalid_redirect_uri" || strings.Contains(refused.Err.Error(), "redirect_uri")):
 		// There is no code for it that all providers use, so the text has to tell.
 		c.fail("provider.redirect_uri", found+plain(err), e.registerRedirect())
-	case ok && (refused.Code == "invalid_target" || refused.Code == "unsupported_response_type"):
+	case ok && (refused.Code == "invalid_target" || refused.Code == "invalid_authorization_details" || refused.Code == "unsupported_response_type"):
 		return e.refusal(c, url.Values{"error": {refused.Code}, "error_description": {refused.Err.Error()}})
 	default:
 		c.fail("provider.par", found+plain(err), "allow redirect URI, scopes and parameters for this client there, and look at what follows")
