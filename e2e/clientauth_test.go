@@ -19,18 +19,20 @@ type proof struct {
 	method string
 	make   string // the flags of `cloakroom keys client`; empty: the secret does it
 	bound  bool   // tokens are bound to the certificate
+
+	lines []string // of the configuration, beside
 }
 
 var proofs = []proof{
-	{"a key for RS256", "private_key_jwt", "--alg RS256", false},
-	{"a key for PS256", "private_key_jwt", "--alg PS256", false},
-	{"a key for ES256", "private_key_jwt", "--alg ES256", false},
-	{"a key for EdDSA", "private_key_jwt", "--alg EdDSA", false},
-	{"a secret that signs", "client_secret_jwt", "", false},
-	{"a certificate of an authority", "tls_client_auth", "--certificate", false},
-	{"a certificate of its own", "self_signed_tls_client_auth", "--certificate", false},
-	{"a key, and tokens bound to its certificate", "private_key_jwt", "--certificate", true},
-	{"a certificate, and tokens bound to it", "tls_client_auth", "--certificate --alg PS256", true},
+	{"a key for RS256", "private_key_jwt", "--alg RS256", false, nil},
+	{"a key for PS256", "private_key_jwt", "--alg PS256", false, nil},
+	{"a key for ES256", "private_key_jwt", "--alg ES256", false, nil},
+	{"a key for EdDSA", "private_key_jwt", "--alg EdDSA", false, nil},
+	{"a secret that signs", "client_secret_jwt", "", false, nil},
+	{"a certificate of an authority", "tls_client_auth", "--certificate", false, nil},
+	{"a certificate of its own", "self_signed_tls_client_auth", "--certificate", false, nil},
+	{"a key, and tokens bound to its certificate", "private_key_jwt", "--certificate", true, nil},
+	{"a certificate, and tokens bound to it", "tls_client_auth", "--certificate --alg PS256", true, nil},
 }
 
 // A login, refreshes and a revocation in front of oidc-provider, which takes each assertion
@@ -57,12 +59,12 @@ func TestClientsAuthenticateAtOIDCProvider(t *testing.T) {
 }
 
 // setStageFor starts oidc-provider with what the gateway's key is registered as, and both.
-func setStageFor(t *testing.T, p proof) *stage {
+func setStageFor(t *testing.T, p proof, env ...string) *stage {
 	t.Helper()
 	s := &stage{t: t, gateway: newGateway(t), upstream: startUpstream(t)}
 	s.browser = newBrowser(t, s.gateway.url)
 	registered := map[string]any{"token_endpoint_auth_method": p.method}
-	lines := []string{"client_auth: " + p.method}
+	lines := append(p.lines, "client_auth: "+p.method)
 	var client struct{ key, certificate string }
 	if p.make != "" {
 		made := exec.CommandContext(t.Context(), binary, append([]string{"keys", "client", "--out", "client.keys"}, strings.Fields(p.make)...)...)
@@ -81,7 +83,7 @@ func setStageFor(t *testing.T, p proof) *stage {
 	if p.method == "tls_client_auth" {
 		registered["tls_client_auth_subject_dn"] = "CN=cloakroom"
 	}
-	env, target := []string{}, s.upstream.url
+	target := s.upstream.url
 	certificate, private := selfSigned(t)
 	if strings.Contains(p.make, "--certificate") {
 		listener, err := json.Marshal(map[string]string{"key": string(private), "cert": string(certificate), "ca": client.certificate})

@@ -47,7 +47,7 @@ func (h *haul) hide(secrets ...string) {
 
 // hideForm notes what a gateway sent to a provider.
 func (h *haul) hideForm(form map[string][]string) {
-	for _, name := range []string{"code", "code_verifier", "refresh_token", "token", "subject_token", "client_secret", "client_assertion", "logout_token"} {
+	for _, name := range []string{"code", "code_verifier", "refresh_token", "token", "subject_token", "actor_token", "client_secret", "client_assertion", "logout_token"} {
 		h.hide(form[name]...)
 	}
 }

@@ -42,6 +42,21 @@ func (b *browser) cameBack(mode string) bool {
 	})
 }
 
+// setStageIn starts a gateway in front of oidc-provider, which takes pushed requests only, and
+// answers in a mode.
+func setStageIn(t *testing.T, mode string) *stage {
+	t.Helper()
+	s := &stage{t: t, gateway: newGateway(t)}
+	s.provider = startProvider(t, s.gateway.url, "DEMAND=par")
+	s.upstream = startUpstream(t)
+	s.browser = newBrowser(t, s.gateway.url)
+	known := s.provider.client()
+	known.lines = []string{"response_mode: " + mode}
+	s.gateway.configure(known, s.upstream.url)
+	s.gateway.start()
+	return s
+}
+
 // The provider takes pushed requests only, and answers in each mode; then it wants to see the
 // user once more.
 func TestLoginsAreAskedForAndAnsweredInEachMode(t *testing.T) {
@@ -49,14 +64,7 @@ func TestLoginsAreAskedForAndAnsweredInEachMode(t *testing.T) {
 	for _, mode := range []string{"query", "form_post", "jwt", "form_post.jwt"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			s := &stage{t: t, gateway: newGateway(t)}
-			s.provider = startProvider(t, s.gateway.url, "DEMAND=par")
-			s.upstream = startUpstream(t)
-			s.browser = newBrowser(t, s.gateway.url)
-			known := s.provider.client()
-			known.lines = []string{"response_mode: " + mode}
-			s.gateway.configure(known, s.upstream.url)
-			s.gateway.start()
+			s := setStageIn(t, mode)
 			for _, path := range []string{"/api/orders", "/api/vault/deeds"} {
 				p := s.browser.fillIn(s.browser.visit(s.gateway.url+path), "login", "alice")
 				if strings.HasPrefix(mode, "form_post") {
@@ -76,5 +84,33 @@ func TestLoginsAreAskedForAndAnsweredInEachMode(t *testing.T) {
 			}
 			s.search()
 		})
+	}
+}
+
+// The provider takes requests only that are signed with the client's key, in the browser as
+// well as pushed.
+func TestLoginsAreSignedForOIDCProvider(t *testing.T) {
+	t.Parallel()
+	for _, alg := range []string{"ES256", "PS256"} {
+		for _, par := range []string{"never", "always"} {
+			t.Run(alg+", par: "+par, func(t *testing.T) {
+				t.Parallel()
+				s := setStageFor(t, proof{"", "private_key_jwt", "--alg " + alg, false, []string{"par: " + par}}, "DEMAND=jar")
+				s.signIn()
+				s.callAPI()
+				carried := func(name string) bool {
+					return slices.ContainsFunc(s.browser.seen, func(at sighting) bool {
+						return strings.Contains(at.request, s.provider.issuer+"/auth?") && strings.Contains(at.request, name+"=")
+					})
+				}
+				if carried("request") != (par == "never") || carried("request_uri") != (par == "always") || carried("redirect_uri") || carried("code_challenge") {
+					t.Error("the browser carries something else than the signed request, or a reference to it")
+				}
+				if got := s.provider.stats(); got.Codes != 1 || got.Refused != 0 || got.Pushes != map[string]int{"always": 1}[par] {
+					t.Errorf("%+v", got)
+				}
+				s.search()
+			})
+		}
 	}
 }

@@ -4,7 +4,7 @@
 //   APP=http://localhost:8080 node provider.mjs
 //
 // WITHOUT=revocation,rpInitiatedLogout switches features off, DEMAND=par lets pushed
-// requests in and no others, DEMAND=fapi holds clients to FAPI 2.0. The client cloakroom-once may not
+// requests in and no others, DEMAND=jar signed ones, DEMAND=fapi holds clients to FAPI 2.0. The client cloakroom-once may not
 // refresh; it has the secret of the other. DPOP=1 binds their tokens to keys (RFC 9449): proofs
 // must have a nonce, of which each answer has a new one and each is good once.
 //
@@ -142,13 +142,13 @@ function makeProvider(issuer, secure) {
     ttl: { AccessToken: () => lifetime.access, RefreshToken: () => 3600 },
     acrValues: ['pwd', 'phr'],
     interactions: { policy, url: (_, interaction) => `/sign-in/${interaction.uid}` },
-    async loadExistingGrant({ oidc: { client, session } }) { // a first-party client asks for no consent
+    async loadExistingGrant({ oidc: { client, session, params } }) { // a first-party client asks for no consent
       const known = session.grantIdFor(client.clientId);
       const old = known && await op.Grant.find(known);
       if (old) return old;
       const grant = new op.Grant({ clientId: client.clientId, accountId: session.accountId });
       grant.addOIDCScope(scopes.join(' '));
-      grant.addResourceScope(api, 'read');
+      for (const resource of [api].concat(params.resource ?? [])) grant.addResourceScope(resource, 'read');
       await grant.save();
       return grant;
     },
@@ -166,6 +166,7 @@ function makeProvider(issuer, secure) {
       rpInitiatedLogout: { enabled: !without.includes('rpInitiatedLogout') },
       backchannelLogout: { enabled: true },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: demand.includes('par') || fapi },
+      requestObjects: { enabled: demand.includes('jar'), requireSignedRequestObject: true },
       fapi: { enabled: fapi, profile: '2.0' },
       jwtResponseModes: { enabled: true },
       resourceIndicators: {
