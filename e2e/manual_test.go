@@ -163,7 +163,8 @@ func (m *manual) run(commands string, serves bool, promised string) {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
 		<-gone
 	})
-	eventually(m.t, 2*time.Minute, commands+"says\n"+promised, func() bool {
+	// A first "go run" compiles all there is, beside everything else that runs here.
+	eventually(m.t, 6*time.Minute, commands+"says\n"+promised, func() bool {
 		select {
 		case <-gone:
 			m.t.Fatalf("%sended at its start\n%s", commands, &out)
